@@ -1,0 +1,257 @@
+#!/usr/bin/python3
+"""Build the Linux guest: Debian's own kernel and an initramfs made of Debian's own packages.
+
+    tools/guest.py [--refresh]        prints the folder that holds vmlinuz.efi and initrd.gz
+
+Packages are downloaded with apt-get and unpacked into a cache; nothing is installed on the host and no root is needed,
+unless apt has no package lists yet (then `apt-get update` runs, with sudo if need be). The initramfs is tools/guest/:
+`init` runs the jobs named on the kernel command line, `gt` holds what a shell cannot do.
+
+Cache: .cache/ at the top of the tree, or $SEKISHO_CACHE. A finished guest is reused while tools/guest.py and
+tools/guest/ are unchanged; --refresh asks apt for newer packages.
+"""
+
+import gzip
+import hashlib
+import io
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+TOOLS = pathlib.Path(__file__).resolve().parent
+CACHE = pathlib.Path(os.environ.get("SEKISHO_CACHE") or TOOLS.parent / ".cache")
+
+PACKAGES = ["busybox-static", "e2fsprogs", "libc6", "libext2fs2", "libcom-err2", "libblkid1", "libuuid1"]
+PROGRAMS = ["sbin/mke2fs", "sbin/e2fsck"]
+# What the jobs need; dependencies are found from the modules themselves. crc32c is ext4's, but only by request.
+MODULES = ["ahci", "sd_mod", "crc32c_generic", "ext4", "vfat", "nls_ascii", "nls_cp437", "virtio_pci", "virtio_blk"]
+LIBRARY_FOLDERS = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "lib64", "usr/lib64"]
+
+
+class GuestError(Exception):
+    pass
+
+
+def run(argv, **kw):
+    """A command's standard output; GuestError with its own words when it fails."""
+    done = subprocess.run([str(a) for a in argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw)
+    if done.returncode:
+        raise GuestError(f"{' '.join(map(str, argv))}:\n{done.stderr.decode(errors='replace')}")
+    return done.stdout
+
+
+def log(text):
+    print(f"guest: {text}", file=sys.stderr, flush=True)
+
+
+def sources():
+    return sorted(p for p in (TOOLS / "guest").iterdir() if p.suffix in (".c", ".h") or p.name == "init")
+
+
+def source_key():
+    """Changes when anything that shapes the guest changes, except the packages."""
+    digest = hashlib.sha256()
+    for path in [pathlib.Path(__file__), *sources()]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def kernel_package():
+    """linux-image-amd64 is an empty package that depends on the real one."""
+    text = run(["apt-cache", "depends", "linux-image-amd64"]).decode()
+    found = re.search(r"Depends: (linux-image-\S+)", text)
+    if not found:
+        raise GuestError("apt knows no linux-image-amd64: are the package lists there (apt-get update)?")
+    return found.group(1)
+
+
+def deb_name(package):
+    """The file name under which apt-get downloads the newest version of a package."""
+    text = run(["apt-cache", "show", "--no-all-versions", package]).decode()
+    field = dict(re.findall(r"^(Package|Version|Architecture): (\S+)$", text, re.M))
+    if len(field) != 3:
+        raise GuestError(f"apt knows no package {package}")
+    return "{Package}_{Version}_{Architecture}.deb".format(**field).replace(":", "%3a")
+
+
+def apt_update():
+    log("apt-get update")
+    run(([] if os.geteuid() == 0 else ["sudo"]) + ["apt-get", "update", "-q"])
+
+
+def download():
+    """The .deb files of the guest's packages, from the cache or from Debian."""
+    debs = CACHE / "debs"
+    debs.mkdir(parents=True, exist_ok=True)
+    sandbox = ["-o", "APT::Sandbox::User=root"] if os.geteuid() == 0 else []
+
+    def fetch():
+        names = [kernel_package(), *PACKAGES]
+        found = [deb_name(n) for n in names]
+        missing = [n for n, f in zip(names, found) if not (debs / f).exists()]
+        if missing:
+            log(f"downloading {len(missing)} of {len(names)} packages")
+            run(["apt-get", "-q", *sandbox, "download", *missing], cwd=debs)
+        return [debs / f for f in found]
+
+    try:
+        return fetch()
+    except GuestError:
+        apt_update()
+        return fetch()
+
+
+def unpack(debs):
+    """All packages unpacked into one folder, named after their versions."""
+    key = hashlib.sha256("\n".join(sorted(d.name for d in debs)).encode()).hexdigest()[:16]
+    root = CACHE / f"debian-{key}"
+    if not root.exists():
+        log("unpacking packages")
+        part = root.with_suffix(f".{os.getpid()}")
+        part.mkdir(parents=True)
+        for deb in debs:
+            run(["dpkg-deb", "-x", deb, part])
+        shutil.rmtree(part / "usr/share", ignore_errors=True)
+        part.rename(root)
+    return root
+
+
+def module_files(root):
+    """Paths of MODULES and what they depend on, in loading order."""
+    files = {p.stem.replace("-", "_"): p for p in root.glob("lib/modules/*/kernel/**/*.ko")}
+    order = []
+
+    def add(name):
+        path = files.get(name.replace("-", "_"))
+        if path is None:
+            raise GuestError(f"the kernel package has no module {name}")
+        depends = re.search(rb"\0depends=([^\0]*)\0", path.read_bytes())
+        for needed in (depends.group(1).decode() if depends else "").split(","):
+            if needed:
+                add(needed)
+        if path not in order:
+            order.append(path)
+
+    for name in MODULES:
+        add(name)
+    return order
+
+
+def library_files(root, program):
+    """The shared libraries a program needs, all of them out of the packages."""
+    found, todo = {}, [program]
+    while todo:
+        for name in re.findall(r"\(NEEDED\).*\[(.+)\]", run(["readelf", "-d", todo.pop()]).decode()):
+            if name in found:
+                continue
+            places = [root / f / name for f in LIBRARY_FOLDERS if (root / f / name).exists()]
+            if not places:
+                raise GuestError(f"{program.name} needs {name}, which no package of ours holds")
+            found[name] = places[0]
+            todo.append(places[0])
+    return found
+
+
+class Cpio:
+    """An initramfs in the newc format: no tool and no root needed. Source: Linux kernel documentation,
+    driver-api/early-userspace/buffer-format, "initramfs buffer format"."""
+
+    def __init__(self):
+        self.out, self.ino, self.folders = io.BytesIO(), 0, set()
+
+    def _entry(self, name, mode, data=b"", rdev=(0, 0)):
+        self.ino += 1
+        fields = [self.ino, mode, 0, 0, 1, 0, len(data), 0, 0, *rdev, len(name) + 1, 0]
+        self.out.write(b"070701" + b"".join(b"%08x" % f for f in fields) + name.encode() + b"\0")
+        self.out.write(b"\0" * (-self.out.tell() % 4) + data)
+        self.out.write(b"\0" * (-self.out.tell() % 4))
+
+    def folder(self, name):
+        if name and name not in self.folders:
+            self.folder(name.rpartition("/")[0])
+            self.folders.add(name)
+            self._entry(name, 0o040755)
+
+    def file(self, name, data, mode=0o644):
+        self.folder(name.rpartition("/")[0])
+        self._entry(name, 0o100000 | mode, data)
+
+    def symlink(self, name, target):
+        self.folder(name.rpartition("/")[0])
+        self._entry(name, 0o120777, target.encode())
+
+    def device(self, name, major, minor):
+        self.folder(name.rpartition("/")[0])
+        self._entry(name, 0o020600, rdev=(major, minor))
+
+    def finish(self):
+        self._entry("TRAILER!!!", 0)
+        return self.out.getvalue()
+
+
+def build_gt(out):
+    """Our own helper, static, so that it runs in the initramfs and in any other guest."""
+    run(["gcc", "-std=gnu11", "-O2", "-static", "-pthread", "-Wall", "-Wextra", "-Wconversion", "-Werror",
+         *[p for p in sources() if p.suffix == ".c"], "-o", out])
+    run(["strip", out])
+    return out.read_bytes()
+
+
+def initramfs(root, scratch):
+    cpio = Cpio()
+    for folder in ("bin", "sbin", "dev", "proc", "sys", "tmp", "mnt", "esp"):
+        cpio.folder(folder)
+    cpio.device("dev/console", 5, 1)
+    cpio.file("init", (TOOLS / "guest/init").read_bytes(), 0o755)
+    cpio.file("bin/gt", build_gt(scratch / "gt"), 0o755)
+    cpio.file("bin/busybox", (root / "bin/busybox").read_bytes(), 0o755)
+    cpio.symlink("bin/sh", "busybox")
+    libraries = {"ld-linux-x86-64.so.2": root / "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"}
+    for program in PROGRAMS:
+        cpio.file(program, (root / program).read_bytes(), 0o755)
+        libraries.update(library_files(root, root / program))
+    cpio.file("lib64/ld-linux-x86-64.so.2", libraries.pop("ld-linux-x86-64.so.2").read_bytes(), 0o755)
+    for name, path in sorted(libraries.items()):
+        cpio.file(f"lib/x86_64-linux-gnu/{name}", path.read_bytes(), 0o755)
+    modules = module_files(root)
+    for number, path in enumerate(modules):
+        cpio.file(f"modules/{number:02}-{path.name}", path.read_bytes())
+    return gzip.compress(cpio.finish(), 6, mtime=0)
+
+
+def build(refresh=False):
+    """The folder with vmlinuz.efi, initrd.gz and VERSION (the package list), built if need be."""
+    out = CACHE / f"guest-{source_key()}"
+    if out.exists() and not refresh:
+        return out
+    debs = download()
+    root = unpack(debs)
+    log("making the initramfs")
+    part = out.with_suffix(f".{os.getpid()}")
+    part.mkdir(parents=True)
+    shutil.copyfile(next(root.glob("boot/vmlinuz-*")), part / "vmlinuz.efi")
+    (part / "initrd.gz").write_bytes(initramfs(root, part))
+    (part / "gt").unlink()
+    (part / "VERSION").write_text("".join(d.name.replace("%3a", ":") + "\n" for d in sorted(debs)))
+    shutil.rmtree(out, ignore_errors=True)
+    part.rename(out)
+    return out
+
+
+def main():
+    if any(a not in ("--refresh",) for a in sys.argv[1:]):
+        print(__doc__.strip())
+        return 0 if sys.argv[1] in ("-h", "--help") else 2
+    try:
+        print(build("--refresh" in sys.argv))
+    except GuestError as error:
+        log(f"failed: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

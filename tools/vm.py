@@ -1,0 +1,305 @@
+#!/usr/bin/python3
+"""Boot the Linux guest in QEMU (TCG: no /dev/kvm needed), natively or below Sekisho, and run jobs in it.
+
+    tools/vm.py --job fs,verify                                             natively
+    tools/vm.py --loader build/product/sekisho.efi --job fs,verify          below Sekisho, disk encrypted
+    tools/vm.py --loader F --conf FILE --smp 4 --disk disk.img --job verify --boot next
+    tools/vm.py --loader F --job cpus --int-log int.log -- -d guest_errors  further arguments go to QEMU
+
+The jobs, separated by commas, are the functions job_* of tools/guest/init, and reboot, poweroff, shell. Exit code: 0 the
+guest reported success, 1 it reported a failure, 2 time is up (the processors' registers are printed), 3 QEMU ended
+without a result.
+
+Without --disk a new 256 MiB disk is made; with it, it is made if it does not exist. Without --conf, the loader gets the
+sekisho.conf that tools/disk.py writes for this disk. --boot shell: the UEFI shell starts sekisho.efi, which returns to it,
+then the kernel. --boot next: the loader is \\EFI\\BOOT\\BOOTX64.EFI and starts the kernel itself. --esp: where these files
+are: virtio (a disk of its own, not mediated), ahci (the same on the second port), disk (partition 1 of the guest's disk).
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import disk as disks
+import guest
+
+OVMF_CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+OVMF_VARS = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+TIME_FACTOR = float(os.environ.get("SEKISHO_TIME_FACTOR", "1"))  # for machines slower than two ordinary cores
+CONTROL = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][A-Z0-9]|[\x00-\x08\x0b-\x1f]")
+
+
+class Timeout(Exception):
+    pass
+
+
+class Ended(Exception):
+    """QEMU ended while something was still expected from it."""
+
+
+class Machine:
+    """One QEMU process and its serial console. Use as a context manager: leaving it ends the process."""
+
+    def __init__(self, argv, folder, on_line=None):
+        self.folder, self.on_line = pathlib.Path(folder), on_line
+        self.text, self.seen, self.changed = "", 0, threading.Condition()
+        self.qmp_path = tempfile.mktemp(prefix="sekisho-qmp.", dir="/tmp")  # socket paths must be short
+        argv = [*argv, "-qmp", f"unix:{self.qmp_path},server=on,wait=off"]
+        self.log_path = self.folder / "console.log"
+        (self.folder / "qemu.cmd").write_text(" ".join(argv) + "\n")
+        self.start = time.monotonic()
+        self.errors = open(self.folder / "qemu.err", "wb")
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
+                                        start_new_session=True)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        line = ""
+        with open(self.log_path, "w", encoding="utf-8") as log:
+            def emit(piece):
+                log.write(f"{time.monotonic() - self.start:8.2f} {piece}\n")
+                log.flush()
+                if self.on_line:
+                    self.on_line(piece)
+            while data := os.read(self.process.stdout.fileno(), 65536):
+                text = data.decode("utf-8", "replace")
+                with self.changed:
+                    self.text += text
+                    self.changed.notify_all()
+                line += text
+                *whole, line = line.split("\n")
+                for piece in whole:
+                    emit(CONTROL.sub("", piece))
+            if line:
+                emit(CONTROL.sub("", line))
+        with self.changed:
+            self.changed.notify_all()
+
+    def wait(self, pattern, seconds):
+        """The next match of a pattern on the console, after the one before. Timeout or Ended if there is none."""
+        deadline = time.monotonic() + seconds * TIME_FACTOR
+        regex = re.compile(pattern, re.M)
+        with self.changed:
+            while True:
+                found = regex.search(self.text, self.seen)
+                if found:
+                    self.seen = found.end()
+                    return found
+                if not self.reader.is_alive():
+                    raise Ended(f"QEMU ended (see {self.folder}/qemu.err) while waiting for {pattern!r}")
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise Timeout(f"no {pattern!r} within {seconds:.0f} s; console: {self.log_path}")
+                self.changed.wait(min(left, 0.5))
+
+    def send(self, text):
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
+
+    def wait_end(self, seconds):
+        """Wait until QEMU ends by itself: the guest switched the machine off, or reset it under -no-reboot."""
+        try:
+            self.process.wait(seconds * TIME_FACTOR)
+        except subprocess.TimeoutExpired:
+            raise Timeout(f"the machine still runs after {seconds:.0f} s; console: {self.log_path}") from None
+        self.reader.join(10)
+
+    def kill(self):
+        """The plug is pulled."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.reader.join(10)
+
+    def monitor(self, command):
+        """A command of QEMU's human monitor, such as "info registers -a"; its answer, or why there is none."""
+        try:
+            with socket.socket(socket.AF_UNIX) as s:
+                s.settimeout(20)
+                s.connect(self.qmp_path)
+                stream = s.makefile("rw")
+                stream.readline()
+                for request in ({"execute": "qmp_capabilities"},
+                                {"execute": "human-monitor-command", "arguments": {"command-line": command}}):
+                    stream.write(json.dumps(request) + "\n")
+                    stream.flush()
+                    while "event" in (answer := json.loads(stream.readline())):
+                        pass
+                return answer.get("return", str(answer)).replace("\r", "")
+        except (OSError, ValueError) as error:
+            return f"no answer from QEMU: {error}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.kill()
+        self.errors.close()
+        self.process.stdin.close()
+        self.process.stdout.close()
+        if os.path.exists(self.qmp_path):
+            os.unlink(self.qmp_path)
+
+
+def boot_files(job, loader=None, conf="", boot="shell", append="quiet"):
+    """What lies on the EFI system partition, {path: contents}."""
+    folder = guest.build()
+    options = f"initrd=\\initrd.gz console=ttyS0 panic=-1 {append} job={job}"
+    files = {"vmlinuz.efi": folder / "vmlinuz.efi", "initrd.gz": folder / "initrd.gz"}
+    if loader and boot == "next":
+        conf = conf.replace("[boot]\n", f"[boot]\nnext     = \\vmlinuz.efi\nnext-options = {options}\n", 1)
+        files["EFI/BOOT/BOOTX64.EFI"] = pathlib.Path(loader)
+        files["EFI/BOOT/sekisho.conf"] = conf.encode()
+        return files
+    lines = ["@echo -off"]
+    for n in range(4):
+        lines += [f"if exist fs{n}:\\vmlinuz.efi then", f"fs{n}:", "endif"]
+    if loader:
+        files["sekisho.efi"], files["sekisho.conf"] = pathlib.Path(loader), conf.encode()
+        lines += ["sekisho.efi"]
+    lines += [f"vmlinuz.efi {options}"]
+    files["startup.nsh"] = "".join(line + "\r\n" for line in lines).encode()
+    return files
+
+
+def start(folder, image, files, smp=2, memory=1024, cpu="max", esp="virtio", reboot=False, on_line=None, extra=()):
+    """Put the files where the firmware finds them and switch the machine on. folder: for everything that this machine
+    leaves behind (console.log, qemu.err, vars.fd, esp.img). reboot: a reset of the guest's starts the machine anew;
+    otherwise it ends QEMU."""
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(OVMF_VARS, folder / "vars.fd")
+    drive = f"if=none,id=guest,format=raw,file={image}"
+    argv = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-M", "q35", "-m", str(memory), "-smp", str(smp),
+            "-display", "none", "-monitor", "none", "-net", "none", "-chardev", "stdio,id=console,signal=off",
+            "-serial", "chardev:console",
+            "-drive", f"if=pflash,format=raw,readonly=on,file={OVMF_CODE}",
+            "-drive", f"if=pflash,format=raw,file={folder}/vars.fd",
+            "-drive", drive, "-device", f"ide-hd,drive=guest,bus=ide.0,serial={disks.SERIAL}"]
+    if esp == "disk":
+        disks.fat_put(f"{image}@@{disks.ESP_FIRST * disks.SECTOR}", files)
+    else:
+        where = folder / "esp.img"
+        with open(where, "wb") as f:
+            f.truncate(disks.ESP_END * disks.SECTOR)
+        disks.fat_format(where, disks.ESP_END)
+        disks.fat_put(where, files)
+        device = {"virtio": "virtio-blk-pci,drive=esp", "ahci": "ide-hd,drive=esp,bus=ide.1,serial=QM00002"}[esp]
+        argv += ["-drive", f"if=none,id=esp,format=raw,file={where}", "-device", device]
+    if not reboot:
+        argv += ["-no-reboot"]
+    return Machine([*argv, *extra], folder, on_line)
+
+
+def run(machine, seconds=300):
+    """Follow a machine from power-on to its result. True if the guest reported success."""
+    while True:
+        found = machine.wait(r"any other key to continue|RESULT (OK|FAIL.*)|Kernel panic|SEKISHO PANIC", seconds)
+        if found.group(0).startswith("any other key"):
+            machine.send("\r")  # the UEFI shell need not wait
+        else:
+            return found.group(1) == "OK"
+
+
+def relay(machine):
+    """Connect this process's standard input and output with the console until the machine ends. Ctrl-] ends it."""
+    import termios
+    import tty
+    stdin = sys.stdin.fileno()
+    saved = termios.tcgetattr(stdin) if os.isatty(stdin) else None
+    if saved:
+        tty.setraw(stdin)
+    try:
+        with machine.changed:
+            at = machine.seen
+        while machine.reader.is_alive():
+            with machine.changed:
+                text, at = machine.text[at:], len(machine.text)
+            os.write(sys.stdout.fileno(), text.encode())
+            if select.select([stdin], [], [], 0.05)[0]:
+                data = os.read(stdin, 1024)
+                if b"\x1d" in data:
+                    return
+                if data:
+                    machine.send(data.decode("utf-8", "replace"))
+                else:
+                    stdin = os.open("/dev/null", os.O_RDWR) if saved else machine.reader.join() or stdin
+    finally:
+        if saved:
+            termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, saved)
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--loader", help="the UEFI application to start before the kernel; none: natively")
+    p.add_argument("--conf", help="its sekisho.conf (default: made for the disk)")
+    p.add_argument("--boot", choices=["shell", "next"], default="shell")
+    p.add_argument("--esp", choices=["virtio", "ahci", "disk"], default="virtio")
+    p.add_argument("--job", default="cpus", help="jobs, separated by commas")
+    p.add_argument("--append", default="quiet", help='more kernel command line, such as "ignore_loglevel seconds=9"')
+    p.add_argument("--disk", help="disk image")
+    p.add_argument("--smp", type=int, default=2)
+    p.add_argument("--memory", type=int, default=1024, help="MiB")
+    p.add_argument("--cpu", default="max")
+    p.add_argument("--timeout", type=float, default=120, help="seconds without the expected output")
+    p.add_argument("--reboot", action="store_true", help="let the guest reset the machine")
+    p.add_argument("--folder", help="where to leave the console log and the rest (default: a new one under /tmp)")
+    p.add_argument("--int-log", help="log interrupts and resets as QEMU sees them (-d int,cpu_reset)")
+    p.add_argument("qemu", nargs="*", help="more arguments for QEMU, after --")
+    return p.parse_args()
+
+
+def main():
+    a = arguments()
+    folder = pathlib.Path(a.folder or tempfile.mkdtemp(prefix="sekisho-vm."))
+    folder.mkdir(parents=True, exist_ok=True)
+    image = pathlib.Path(a.disk or folder / "disk.img")
+    if not image.exists():
+        disks.create(image)
+    conf = pathlib.Path(a.conf).read_text() if a.conf else disks.conf(image)
+    extra = [*a.qemu, *(["-d", "int,cpu_reset", "-D", a.int_log] if a.int_log else [])]
+    files = boot_files(a.job, a.loader, conf, a.boot, a.append)
+    with start(folder, image, files, a.smp, a.memory, a.cpu, a.esp, a.reboot or ",reboot" in f",{a.job}",
+               lambda line: print(f"{time.monotonic() - begin:7.2f} | {line}", flush=True), extra) as machine:
+        begin = machine.start
+        print(f"vm: everything about this run is in {folder}", flush=True)
+        try:
+            if a.job.split(",")[-1] == "shell":
+                machine.on_line = None
+                relay(machine)
+                return 0
+            good = run(machine, a.timeout)
+            if good:
+                machine.wait_end(30)
+            else:
+                time.sleep(1)
+            return 0 if good else 1
+        except Timeout as error:
+            print(machine.monitor("info registers -a"))
+            print(f"vm: {error}")
+            return 2
+        except Ended as error:
+            print((folder / "qemu.err").read_text(errors="replace"), end="")
+            print(f"vm: {error}")
+            return 3
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (guest.GuestError, subprocess.CalledProcessError, OSError) as failure:
+        print(f"vm: {failure}", file=sys.stderr)
+        sys.exit(3)
+    except KeyboardInterrupt:
+        sys.exit(130)
