@@ -1,0 +1,122 @@
+/* sekisho.conf: what to start, how to talk to the person, and what may happen to which part of which disk.
+ *
+ * The parser is strict, pure and total: every text either gives a complete struct conf or one error that names the
+ * line, the offending token and what was expected. docs/sekisho.conf.md describes the language for its users.
+ *
+ * What it is not: it opens no file, follows no include, and knows neither disks nor ciphers.
+ *
+ * Threading: no state of its own; any context. Allocation: none, all storage is the caller's. Stack: under 1 KiB.
+ * Secrets: struct conf holds key bytes in clear; conf_wipe it. The text holds them too, and is the caller's to wipe.
+ * Messages never quote what a [key] section holds. */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONF_LINE_MAX    1024u /* bytes in a line, without its end */
+#define CONF_NAME_MAX    32u   /* characters in the name of a disk or a key */
+#define CONF_DISKS_MAX   8u
+#define CONF_RANGES_MAX  16u /* per disk */
+#define CONF_KEYS_MAX    8u
+#define CONF_PATH_MAX    255u /* bytes in the path of the next loader */
+#define CONF_SERIAL_MAX  20u  /* ATA and NVMe alike */
+#define CONF_MODEL_MAX   40u
+#define CONF_PORT_MAX    31u                /* an AHCI controller has at most 32 ports */
+#define CONF_LBA_MAX     ((1ull << 55) - 1) /* last sector whose byte address fits 64 bits */
+#define CONF_KEY_MAX     64u                /* bytes: AES-256-XTS has two keys of 32 */
+#define CONF_MESSAGE_MAX 256u               /* bytes of a message and its NUL */
+
+enum { CONF_E_INVALID = -1 };
+
+enum conf_on_error { CONF_STOP, CONF_BOOT_UNPROTECTED };
+
+/* Bits of conf.console. */
+#define CONF_CONSOLE_SERIAL 0x1u
+#define CONF_CONSOLE_SCREEN 0x2u
+
+enum conf_match { CONF_MATCH_ANY, CONF_MATCH_SERIAL, CONF_MATCH_MODEL, CONF_MATCH_PCI, CONF_MATCH_PORT };
+
+enum conf_action { CONF_CLEAR, CONF_ENCRYPT, CONF_READ_ONLY, CONF_DENY };
+
+struct conf_range {
+    uint64_t first_lba, end_lba; /* half-open, 512-byte units; end_lba UINT64_MAX: to the end of the disk */
+    enum conf_action action;
+    uint8_t key;   /* CONF_ENCRYPT only: index into conf.key */
+    unsigned line; /* where it was written */
+};
+
+struct conf_disk {
+    char name[CONF_NAME_MAX + 1];
+    enum conf_match match;
+    char text[CONF_MODEL_MAX + 1]; /* CONF_MATCH_SERIAL, CONF_MATCH_MODEL: without padding */
+    uint8_t bus, dev, fn;          /* CONF_MATCH_PCI: of the controller, on segment 0 */
+    uint8_t port;                  /* CONF_MATCH_PORT */
+    uint8_t n_ranges;
+    unsigned line;
+    struct conf_range range[CONF_RANGES_MAX]; /* in the order of the file; no two overlap */
+};
+
+/* Keys stand in the order in which the file first mentions them. */
+struct conf_key {
+    char name[CONF_NAME_MAX + 1];
+    uint8_t n_bytes; /* 32: AES-128-XTS, 64: AES-256-XTS */
+    uint8_t bytes[CONF_KEY_MAX];
+    unsigned line;
+};
+
+struct conf {
+    char next[CONF_PATH_MAX + 1];         /* UTF-8; "" if absent: return to whoever started us */
+    char next_options[CONF_LINE_MAX + 1]; /* UTF-8, load options of the next loader; "" if absent */
+    unsigned console;                     /* CONF_CONSOLE_*; both if absent */
+    enum conf_on_error on_error;          /* CONF_STOP if absent */
+    uint8_t n_disks, n_keys;
+    struct conf_disk disk[CONF_DISKS_MAX];
+    struct conf_key key[CONF_KEYS_MAX];
+};
+
+struct conf_error {
+    unsigned line; /* from 1 */
+    char message[CONF_MESSAGE_MAX];
+};
+
+/* Parse a whole file.
+ *   text   [n_bytes], UTF-8, not NUL-terminated; may be empty: no disk, so nothing is intercepted
+ * 0: *out is complete, and every rule of docs/sekisho.conf.md holds; *out_error is untouched.
+ * CONF_E_INVALID: *out_error says what is wrong first; *out is all zero bytes.
+ * Borrows text; keeps nothing. */
+int conf_parse(const char *text, size_t n_bytes, struct conf *out, struct conf_error *out_error)
+    __attribute__((warn_unused_result));
+
+/* What the person wants to happen when conf_parse has failed: CONF_BOOT_UNPROTECTED only if the text, however wrong
+ * elsewhere, sets on-error in a [boot] section, and sets it to boot-unprotected wherever it sets it. Where conf_parse
+ * succeeds, both agree. Any text is allowed. */
+enum conf_on_error conf_on_error(const char *text, size_t n_bytes);
+
+/* Write "FILE:LINE: what is wrong, what was expected" and a NUL to out [n_out], cut short if it does not fit. Printable
+ * ASCII apart from what file holds. MUST: n_out >= 1, file is a C string. */
+void conf_error_format(const struct conf_error *error, const char *file, char *out, size_t n_out);
+
+/* Overwrite *conf with zeros; not optimised away. */
+void conf_wipe(struct conf *conf);
+
+/* What is known of a disk of this machine. The strings may be padded by spaces on either side, or end at a NUL; their
+ * bytes are in reading order (ATA IDENTIFY words swapped). All zero or blank: unknown, which no serial or model
+ * matches. */
+struct conf_disk_id {
+    char serial[CONF_SERIAL_MAX], model[CONF_MODEL_MAX];
+    uint8_t bus, dev, fn; /* of the controller */
+    uint8_t port;         /* on the controller; 0 where there are none */
+};
+
+bool conf_disk_match(const struct conf_disk *disk, const struct conf_disk_id *id);
+
+/* Index of the first section that takes this disk, or -1: the disk is not intercepted. */
+int conf_disk_find(const struct conf *conf, const struct conf_disk_id *id);
+
+/* Convert valid UTF-8 (such as conf.next) to UTF-16 with a NUL: returns the units written, without the NUL. What does
+ * not fit out [n_out] is left away, by whole characters. MUST: n_out >= 1, utf8 is valid and a C string. */
+size_t conf_utf16(const char *utf8, uint16_t *out, size_t n_out);
+
+#endif
