@@ -5,7 +5,7 @@
  *
  * What it is not: it opens no file, follows no include, and knows neither disks nor ciphers.
  *
- * Threading: no state of its own; any context. Allocation: none, all storage is the caller's. Stack: under 1 KiB.
+ * Threading: no state of its own; any context. Allocation: none, all storage is the caller's. Stack: under 2 KiB.
  * Secrets: struct conf holds key bytes in clear; conf_wipe it. The text holds them too, and is the caller's to wipe.
  * Messages never quote what a [key] section holds. */
 #ifndef CONF_CONF_H
