@@ -69,6 +69,13 @@ Test(policy_from_conf, sectors_meet_their_rule) {
     }
 }
 
+Test(policy_from_conf, only_encrypted_ranges_have_a_transform) {
+    struct dvi_policy policy;
+    policy_from_conf(&conf, 0, transforms, &policy);
+    for (unsigned i = 0; i < policy.n_ranges; i++)
+        cr_expect_eq(policy.range[i].transform != NULL, policy.range[i].action == DVI_ENCRYPT, "range %u", i);
+}
+
 Test(policy_from_conf, nothing_is_left_over) {
     struct dvi_policy policy;
     memset(&policy, 0xA5, sizeof policy);

@@ -30,6 +30,7 @@ static const struct {
     {"\n# \xC3(" MORE, 2, "byte 3 of the line is not UTF-8, expected a file saved as UTF-8"},
     {"#\xC3\xBC\xED\xA0\x80", 1, "byte 4 of the line is not UTF-8, expected a file saved as UTF-8"},
     {"# \x07", 1, "byte 3 of the line is a control character, expected text ended by LF or CR LF"},
+    {"#\x1F\n", 1, "byte 2 of the line is a control character, expected text ended by LF or CR LF"},
     {"#\x7F\n", 1, "byte 2 of the line is a control character, expected text ended by LF or CR LF"},
     {"\n\n[boot]\r", 3, "byte 7 of the line is a control character, expected text ended by LF or CR LF"},
     {"[boot]\rnext = \\a\r", 1, "byte 7 of the line is a control character, expected text ended by LF or CR LF"},

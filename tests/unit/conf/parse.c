@@ -129,10 +129,11 @@ static const struct {
     {"[disk \"a\"]\nmatch = serial:X\nrange = 0..end deny\n[disk \"b\"]\nmatch = model:X\nrange = 0..end deny\n"
      "[disk \"c\"]\nmatch = pci:00:00.0\nrange = 0..end deny\n[disk \"d\"]\nmatch = pci:00:00.1\nrange = 0..end deny\n"
      "[disk \"e\"]\nmatch = port:0\nrange = 0..end deny\n[disk \"f\"]\nmatch = port:1\nrange = 0..end deny\n"
-     "[disk \"g\"]\nmatch = any\nrange = 0..end deny\n",
+     "[disk \"g\"]\nmatch = serial:Y\nrange = 0..end deny\n"
+     "[disk \"h\"]\nmatch = any\nrange = 0..end deny\n",
      NOTHING "disk a@1 serial:X 0<end deny@3\ndisk b@4 model:X 0<end deny@6\ndisk c@7 pci:00:00.0 0<end deny@9\n"
              "disk d@10 pci:00:00.1 0<end deny@12\ndisk e@13 port:0 0<end deny@15\ndisk f@16 port:1 0<end deny@18\n"
-             "disk g@19 any 0<end deny@21\n"},
+             "disk g@19 serial:Y 0<end deny@21\ndisk h@22 any 0<end deny@24\n"},
 };
 
 Test(conf_parse, right_files) {
