@@ -1,0 +1,103 @@
+"""What every test here shares: a Lab makes a disk, boots Debian on it below Sekisho, and reads the disk without it.
+
+A test that passes has seen both that the guest was content and that Sekisho was really there: boot() fails unless the
+loader announced itself on the console before the guest came up, and the assertions about the raw disk need ciphertext.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import disk as disks  # noqa: E402
+import vm  # noqa: E402
+
+NATIVE = os.environ.get("SEKISHO_NATIVE") == "1"
+LOADER = pathlib.Path(os.environ.get("SEKISHO_LOADER") or ROOT / "build/product/sekisho.efi")
+RUNS = pathlib.Path(os.environ.get("SEKISHO_RUNS") or ROOT / "build/integration/runs")
+BANNER = re.compile(r"^\W*sekisho: ", re.M)
+
+
+class Lab:
+    """One disk, and the machines a test boots on it one after the other. Everything is left in self.folder."""
+
+    def __init__(self, folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        self.folder, self.n_boots = folder, 0
+        self.image = disks.create(folder / "disk.img")
+
+    def conf(self, boot=""):
+        return disks.conf(self.image, boot)
+
+    def start(self, job, smp=2, boot="next", esp="disk", conf=None, append="quiet", reboot=False, extra=()):
+        """Switch a machine on; the caller follows it."""
+        self.n_boots += 1
+        loader = None if NATIVE else LOADER
+        assert NATIVE or LOADER.exists(), f"{LOADER} is not built"
+        files = vm.boot_files(job, loader, conf or self.conf(), boot, append)
+        return vm.start(self.folder / f"boot{self.n_boots}", self.image, files, smp=smp, esp=esp, reboot=reboot, extra=extra)
+
+    def boot(self, job, seconds=240, **options):
+        """Run jobs to their end, the machine's power-off included. Returns the console's text."""
+        with self.start(job, reboot="reboot" in job, **options) as machine:
+            try:
+                assert vm.run(machine, seconds), f"the guest failed; console: {machine.log_path}"
+                machine.wait_end(60)
+            except vm.Timeout:
+                (machine.folder / "registers.txt").write_text(machine.monitor("info registers -a"))
+                raise
+            active(machine.text)
+            return machine.text
+
+    def assert_ciphertext(self):
+        """The guest's partition, read raw: data, but none of the plaintext, and no order in it."""
+        found = disks.scan(self.image)
+        assert found.n_bytes > 1 << 19, "the guest wrote next to nothing"
+        assert NATIVE or found.n_markers == 0, f"plaintext on the raw disk, {found.n_markers} times"
+        assert NATIVE or found.entropy > 7.99, f"{found.entropy} bits a byte is no ciphertext"
+
+    def plaintext(self):
+        """The guest's partition as OpenSSL decrypts it, in a file of its own."""
+        out = self.folder / "plain.img"
+        if NATIVE:
+            data = self.image.read_bytes()
+            out.write_bytes(data[disks.GUEST_FIRST * disks.SECTOR:disks.guest_end(self.image) * disks.SECTOR])
+        else:
+            assert disks.decrypt(self.image, out) > 0
+        return out
+
+    def clear_bytes(self, lba, n_sectors):
+        with open(self.image, "rb") as f:
+            f.seek(lba * disks.SECTOR)
+            return f.read(n_sectors * disks.SECTOR)
+
+
+def active(text):
+    """Fail unless Sekisho announced itself before each start of the guest that the firmware made."""
+    for number, start in enumerate(re.split(r"GUEST UP .*kexeced=0", text)[:-1]):
+        assert NATIVE or BANNER.search(start), f"start {number + 1}: the guest came up without Sekisho"
+
+
+def host(*argv):
+    """A program of this machine's own, on a decrypted image; its output."""
+    done = subprocess.run([str(a) for a in argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    text = done.stdout.decode(errors="replace")
+    assert done.returncode == 0, f"{' '.join(map(str, argv))}: exit code {done.returncode}\n{text}"
+    return text
+
+
+@pytest.fixture
+def lab(request):
+    return Lab(RUNS / re.sub(r"\W+", "-", request.node.name).strip("-"))
+
+
+def pytest_report_header():
+    return "guest runs natively: nothing about Sekisho is tested" if NATIVE else f"loader: {LOADER}"

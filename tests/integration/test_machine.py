@@ -1,0 +1,23 @@
+"""What a running system does to its machine: start another kernel, load every processor, keep vector registers."""
+
+import re
+
+
+def test_kexec(lab):
+    """A second kernel, started without the firmware, takes over all processors and finds the encrypted disk."""
+    text = lab.boot("fs,kexec,cpus,verify", smp=2)
+    assert "kexeced=1" in text
+    assert re.findall(r"^CPUS (\d+)", text, re.M) == ["2"]
+    assert "JOB verify OK" in text
+    lab.assert_ciphertext()
+
+
+def test_vector_registers_and_load(lab):
+    """Registers keep their values through disk commands on every processor; random commands of every size and memory
+    layout return what was written."""
+    text = lab.boot("vecreg,stress", smp=4, append="quiet seconds=8")
+    rounds = re.findall(r"^VECREG cpu=\d+ rounds=(\d+) wrong=0", text, re.M)
+    assert len(rounds) == 4 and all(int(n) > 10 for n in rounds)
+    verified = re.findall(r"^STRESS .* verified_sectors=(\d+) wrong=0", text, re.M)
+    assert len(verified) == 4 and all(int(n) > 1000 for n in verified)
+    lab.assert_ciphertext()
