@@ -1,0 +1,49 @@
+/* see dvi/pci.h: keep the configuration window where the traps are */
+#include <dvi/pci.h>
+
+static const struct dvi_bdf host_bridge = {0, 0, 0};
+
+/* Sources: Intel 3 Series Express Chipset Family datasheet, "PCIEXBAR - PCI Express Register Range Base Address"
+ * (device 0, function 0); the register of that name in volume 2 of the datasheets of the later parts named below. */
+#define INTEL          0x8086u
+#define PCIEXBAR       0x60u
+#define PCIEXBAR_BYTES 8u
+#define INTEL_BRIDGE(d)                                                                                                \
+    { INTEL, d, PCIEXBAR, PCIEXBAR_BYTES }
+static const struct dvi_pci_host_bridge bridges[] = {
+    INTEL_BRIDGE(0x29c0), /* Q35, P35, G33 */
+    INTEL_BRIDGE(0x2e20), /* 4 series */
+    INTEL_BRIDGE(0x0100), /* 2nd generation Core, desktop */
+    INTEL_BRIDGE(0x0104), /* 2nd generation Core, mobile */
+    INTEL_BRIDGE(0x0150), /* 3rd generation Core, desktop */
+    INTEL_BRIDGE(0x0154), /* 3rd generation Core, mobile */
+    INTEL_BRIDGE(0x0c00), /* 4th generation Core, desktop */
+    INTEL_BRIDGE(0x0c04), /* 4th generation Core, mobile */
+    INTEL_BRIDGE(0x0a04), /* 4th generation Core, U series */
+    INTEL_BRIDGE(0x1604), /* 5th generation Core, U series */
+    INTEL_BRIDGE(0x1904), /* 6th generation Core, U series */
+    INTEL_BRIDGE(0x191f), /* 6th generation Core, desktop */
+    INTEL_BRIDGE(0x5904), /* 7th generation Core, U series */
+    INTEL_BRIDGE(0x591f), /* 7th generation Core, desktop */
+};
+
+static enum vmm_verdict on_access(void *cookie, struct vmm_access *access) {
+    struct dvi_pci_guard *guard = cookie;
+    if (!access->write || !vmm_ranges_overlap(access->addr, access->n_bytes, guard->kind->offset, guard->kind->n_bytes))
+        return VMM_PASS;
+    __atomic_fetch_add(&guard->n_ignored, 1, __ATOMIC_RELAXED);
+    return VMM_SKIP;
+}
+
+int dvi_pci_guard_init(struct dvi_pci_guard *guard, const struct dvi_host *host) {
+    *guard = (struct dvi_pci_guard){.host = host};
+    uint32_t vendor = host->pci_read(host->ctx, host_bridge, PCI_VENDOR_ID, 2);
+    uint32_t device = host->pci_read(host->ctx, host_bridge, PCI_DEVICE_ID, 2);
+    for (size_t i = 0; i < sizeof bridges / sizeof bridges[0]; i++)
+        if (bridges[i].vendor_id == vendor && bridges[i].device_id == device) guard->kind = &bridges[i];
+    if (!guard->kind) {
+        host->log(host->ctx, "pci: unknown host bridge %x:%x, its configuration window is not guarded", vendor, device);
+        return 0;
+    }
+    return host->pci_trap(host->ctx, host_bridge, on_access, guard);
+}
