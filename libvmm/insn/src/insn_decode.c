@@ -110,7 +110,7 @@ static void decode_modrm(struct decoder *d) {
     d->mod = (uint8_t)FIELD_GET(BITS(7, 6), byte);
     d->reg = (uint8_t)FIELD_GET(BITS(5, 3), byte);
     d->rm = (uint8_t)FIELD_GET(BITS(2, 0), byte);
-    if (f->group == GROUP_0F01 && d->mod == 3 && insn_map_0f01_mod3[byte - 0xc0].op != VMM_INSN_OP_NONE) {
+    if (f->group == GROUP_0F01 && d->mod == 3) {
         *f = insn_map_0f01_mod3[byte - 0xc0];
     } else if (f->group != GROUP_NONE) {
         uint32_t flags = f->flags;
@@ -150,7 +150,7 @@ static uint8_t source_size(const struct decoder *d) {
     uint32_t flags = d->form.flags;
     if (flags & FORM_SRC8) return 1;
     if (flags & FORM_SRC16) return 2;
-    if (flags & FORM_SRC32) return d->insn->operand_bytes == 2 ? 2 : 4;
+    if (flags & FORM_SRC32) return 4;
     return d->insn->operand_bytes;
 }
 

@@ -125,13 +125,13 @@ const struct insn_form insn_groups[N_GROUPS][8] = {
         [3] = FORM(LTR, NONE, RM, FORM_SRC16),
     },
     [GROUP_0F01] = {
-        [0] = FORM(SGDT, RM, NONE, FORM_MEM_ONLY),
-        [1] = FORM(SIDT, RM, NONE, FORM_MEM_ONLY),
-        [2] = FORM(LGDT, NONE, RM, FORM_MEM_ONLY),
-        [3] = FORM(LIDT, NONE, RM, FORM_MEM_ONLY),
+        [0] = FORM(SGDT, RM, NONE, 0),
+        [1] = FORM(SIDT, RM, NONE, 0),
+        [2] = FORM(LGDT, NONE, RM, 0),
+        [3] = FORM(LIDT, NONE, RM, 0),
         [4] = FORM(SMSW, RM, NONE, FORM_MEM16),
         [6] = FORM(LMSW, NONE, RM, FORM_SRC16),
-        [7] = FORM(INVLPG, RM, NONE, FORM_MEM_ONLY),
+        [7] = FORM(INVLPG, RM, NONE, 0),
     },
 };
 
@@ -151,6 +151,8 @@ const struct insn_form insn_map_0f01_mod3[64] = {
     ALONE(0xdd, CLGI, FORM_NP),
     ALONE(0xde, SKINIT, FORM_NP),
     ALONE(0xdf, INVLPGA, FORM_NP),
+    EIGHT(0xe0 - 0xc0, SMSW, RM, NONE, 0),
+    EIGHT(0xf0 - 0xc0, LMSW, NONE, RM, FORM_SRC16),
     ALONE(0xf8, SWAPGS, FORM_NP | FORM_ONLY_64),
     ALONE(0xf9, RDTSCP, FORM_NP),
     ALONE(0xfa, MONITOR, FORM_NP),

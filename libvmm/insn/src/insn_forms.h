@@ -31,7 +31,7 @@ enum {
     FORM_BYTE = BIT(3),   /* one-byte operands */
     FORM_SRC8 = BIT(4),   /* the source is shorter than the destination */
     FORM_SRC16 = BIT(5),
-    FORM_SRC32 = BIT(6),    /* but 2 bytes with a two-byte destination */
+    FORM_SRC32 = BIT(6),
     FORM_MAX32 = BIT(7),    /* REX.W makes it four bytes, not eight */
     FORM_NATIVE = BIT(8),   /* eight bytes in 64-bit mode, otherwise four */
     FORM_MEM_ONLY = BIT(9), /* #UD with a register in r/m */
