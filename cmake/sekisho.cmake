@@ -97,3 +97,10 @@ function(sekisho_fuzz name)
         ${CMAKE_BINARY_DIR}/corpus/${name} ${seeds})
     set_tests_properties(fuzz_${name} PROPERTIES LABELS fuzz TIMEOUT 120)
 endfunction()
+
+# Install what find_package(sekisho) needs: targets, headers, and the rule for UEFI applications.
+function(sekisho_install_package)
+    install(EXPORT sekisho NAMESPACE sekisho:: DESTINATION lib/sekisho/cmake FILE sekisho-targets.cmake)
+    install(FILES ${SEKISHO_ROOT}/cmake/sekishoConfig.cmake ${SEKISHO_ROOT}/cmake/sekisho-efi.cmake
+        ${SEKISHO_ROOT}/cmake/efi.lds ${SEKISHO_ROOT}/cmake/symbols.py DESTINATION lib/sekisho/cmake)
+endfunction()

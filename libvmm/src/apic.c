@@ -1,0 +1,88 @@
+/* The guest's start-up IPIs: their vector is ours, what it was is remembered for the trampoline.
+ * Source: APM Volume 2, 16.5 "Interprocessor Interrupts (IPI)"; Intel SDM Volume 3A, 8.4 "Multiple-Processor (MP)
+ * Initialization". */
+#include "priv.h"
+#include <hw.h>
+#include "apic_regs.h"
+#include "msr_regs.h"
+
+static bool is_x2apic(void) { return (hw_rdmsr(MSR_APIC_BASE) & APIC_BASE_EXTD) != 0; }
+
+uint32_t vmm_apic_id(struct vmm *vmm) {
+    if (is_x2apic()) return (uint32_t)hw_rdmsr(0x802);
+    return (uint32_t)FIELD_GET(APIC_ID_ID, hw_mmio_read(vmm->apic_base + APIC_ID, 4));
+}
+
+static void wait_idle(const struct vmm *vmm) {
+    while (hw_mmio_read(vmm->apic_base + APIC_ICR_LOW, 4) & APIC_ICR_PENDING) hw_pause();
+}
+
+void vmm_apic_send_nmi(struct vmm *vmm, uint32_t apic_id) {
+    uint64_t command = FIELD_PUT(APIC_ICR_MODE, APIC_MODE_NMI) | APIC_ICR_LEVEL;
+    if (is_x2apic()) {
+        hw_wrmsr(MSR_X2APIC_ICR, (uint64_t)apic_id << 32 | command);
+        return;
+    }
+    /* The guest may be between its two writes: leave the destination as it was. */
+    uint64_t high = hw_mmio_read(vmm->apic_base + APIC_ICR_HIGH, 4);
+    wait_idle(vmm);
+    hw_mmio_write(vmm->apic_base + APIC_ICR_HIGH, 4, FIELD_PUT(APIC_ICR_DEST, apic_id));
+    hw_mmio_write(vmm->apic_base + APIC_ICR_LOW, 4, command);
+    wait_idle(vmm);
+    hw_mmio_write(vmm->apic_base + APIC_ICR_HIGH, 4, high);
+}
+
+/* Can the IPI reach the processor with this id? Logical destinations are not resolved: any may be meant. Broadcast ids
+ * count as everyone. */
+static bool may_reach(uint64_t icr, uint32_t dest, bool x2apic, uint32_t id, uint32_t self) {
+    switch (FIELD_GET(APIC_ICR_SHORTHAND, icr)) {
+    case 1: return id == self;
+    case 2: return true;
+    case 3: return id != self;
+    default: return (icr & APIC_ICR_LOGICAL) || dest == id || dest == (x2apic ? UINT32_MAX : 0xff);
+    }
+}
+
+/* What a write to the command register becomes. A start-up IPI to processors that run already is ignored by them, as on
+ * the bare machine, and what we remember for them does no harm. */
+static uint64_t command_write(struct vmm_vcpu *vcpu, uint64_t icr, uint32_t dest, bool x2apic) {
+    struct vmm *vmm = vcpu->vmm;
+    uint64_t mode = FIELD_GET(APIC_ICR_MODE, icr);
+    bool init = mode == APIC_MODE_INIT && (icr & APIC_ICR_LEVEL);
+    if (mode != APIC_MODE_SIPI && !init) return icr;
+    for (uint32_t i = 0; i < vmm->n_cpus; i++) {
+        uint32_t id = __atomic_load_n(&vmm->slot[i].apic_id, __ATOMIC_RELAXED);
+        if (id != SLOT_FREE && !may_reach(icr, dest, x2apic, id, vcpu->apic_id)) continue;
+        if (init && id != SLOT_FREE) __atomic_store_n(&vmm->vcpu[i]->running, 0, __ATOMIC_RELEASE);
+    }
+    if (init) return icr;
+    uint32_t vector = (uint32_t)FIELD_GET(APIC_ICR_VECTOR, icr);
+    for (uint32_t id = 0; id < VMM_MAX_CPUS; id++)
+        if (may_reach(icr, dest, x2apic, id, vcpu->apic_id))
+            __atomic_store_n(&vmm->sipi_vector[id], (uint8_t)vector, __ATOMIC_RELEASE); /* pairs with vmm_ap_main */
+    return (icr & ~APIC_ICR_VECTOR) | FIELD_PUT(APIC_ICR_VECTOR, vmm->low_page >> 12);
+}
+
+static enum vmm_verdict xapic_write(struct vmm_vcpu *vcpu, void *cookie, struct vmm_access *a) {
+    (void)cookie;
+    if (!a->write || (a->addr & VMM_PAGE_MASK & ~UINT64_C(0xf)) != APIC_ICR_LOW) return VMM_PASS;
+    /* Only an aligned dword is defined: 16.3.2 "APIC Registers". Anything else must not send what we did not see. */
+    if (a->n_bytes != 4 || (a->addr & 0xf)) return VMM_SKIP;
+    uint64_t high = hw_mmio_read(vcpu->vmm->apic_base + APIC_ICR_HIGH, 4);
+    a->value = command_write(vcpu, a->value, (uint32_t)FIELD_GET(APIC_ICR_DEST, high), false);
+    return VMM_PASS;
+}
+
+static enum vmm_verdict x2apic_write(struct vmm_vcpu *vcpu, void *cookie, struct vmm_access *a) {
+    (void)cookie;
+    if (!a->write) return VMM_PASS;
+    a->value = (a->value & ~BITS(31, 0)) |
+               (command_write(vcpu, a->value & BITS(31, 0), (uint32_t)(a->value >> 32), true) & BITS(31, 0));
+    return VMM_PASS;
+}
+
+int vmm_apic_init(struct vmm *vmm) {
+    vmm->apic_base = hw_rdmsr(MSR_APIC_BASE) & APIC_BASE_ADDR;
+    int r = vmm_mmio_trap_writes(vmm, gpa(vmm->apic_base), VMM_PAGE_BYTES, xapic_write, NULL);
+    return r < 0 ? r : vmm_msr_trap(vmm, MSR_X2APIC_ICR, x2apic_write, NULL);
+}

@@ -1,0 +1,224 @@
+/* What the files of libvmm share and nobody else sees. Field letters: [I] fixed after set-up, [V] the owning vCPU only,
+ * [L] the lock named beside it, [A] atomic. */
+#ifndef VMM_PRIV_H
+#define VMM_PRIV_H
+
+#include <stdarg.h>
+#include <vmm/bits.h>
+#include <vmm/insn.h>
+#include <vmm/lock.h>
+#include <vmm/vmm.h>
+#include "pt.h"
+
+#define VMM_ASSERT(c)                                                                                                  \
+    do {                                                                                                               \
+        if (!(c)) vmm_panic("%s:%u: assertion failed: %s", __FILE__, (unsigned)__LINE__, #c);                          \
+    } while (0)
+
+#define VMM_MAX_HOOKS 16u
+
+struct vmm_hook {
+    uint64_t first, n; /* in the unit of the kind: bytes, ports, MSR numbers, leaves, hypercall numbers */
+    vmm_trap_fn *fn;
+    vmm_cpuid_fn *cpuid_fn;
+    void *cookie;
+    unsigned max_cpl;
+    bool writes_only; /* MMIO: reads reach the device without an exit */
+    enum vmm_exit_kind counts_as;
+};
+
+struct vmm_hooks {
+    uint32_t n;
+    struct vmm_hook hook[VMM_MAX_HOOKS];
+};
+
+/* The first hook that holds x, or NULL. */
+static inline const struct vmm_hook *vmm_hook_find(const struct vmm_hooks *hooks, uint64_t x) {
+    for (uint32_t i = 0; i < hooks->n; i++)
+        if (x - hooks->hook[i].first < hooks->hook[i].n) return &hooks->hook[i];
+    return NULL;
+}
+
+/* An event on its way into the guest. */
+enum vmm_event_type { VMM_EVENT_NONE, VMM_EVENT_INTERRUPT, VMM_EVENT_NMI, VMM_EVENT_EXCEPTION, VMM_EVENT_SOFTWARE };
+struct vmm_event {
+    enum vmm_event_type type;
+    uint8_t vector;
+    bool has_error;
+    uint32_t error;
+};
+
+/* One exit in neutral words, decoded from the vendor's. */
+struct vmm_exit {
+    enum vmm_exit_kind kind;
+    uint8_t n_insn_bytes;       /* length of the intercepted instruction where the processor told us, else 0 */
+    struct vmm_event vectoring; /* the event whose delivery the exit interrupted */
+    union {
+        struct {
+            uint16_t port;
+            uint8_t n_bytes;
+            bool in, string;
+        } pio;
+        struct {
+            gpa_t gpa;
+            bool write, fetch, walk;
+        } mmio;
+        struct {
+            bool write;
+        } msr;
+    };
+    uint64_t raw[3]; /* the vendor's code and two qualifications, for reports */
+};
+
+/* Everything a processor needs to start as the guest: captured at launch, or made for a start-up IPI. */
+struct vmm_cpu_state {
+    uint64_t gpr[16];
+    uint64_t rip, rflags, cr0, cr2, cr3, cr4, efer, dr6, dr7, pat;
+    struct vmm_segment
+        seg[10]; /* by enum vmm_segment_name; the hidden parts of FS, GS, LDTR and TR are live ones at launch */
+};
+
+/* One processor. The assembly knows the first members by offset (asm_offsets below); FS points here while we run. */
+struct vmm_vcpu {
+    struct vmm_vcpu *self; /* 0x00 [I] */
+    uint64_t rsvd_0x08[4];
+    uint64_t canary;       /* 0x28 [I] %fs:0x28, gcc's stack protector */
+    uint64_t vmcb_pa;      /* 0x30 [I] */
+    uint64_t host_vmcb_pa; /* 0x38 [I] */
+    uint64_t gpr[16];      /* 0x40 [V] the guest's, encoding order */
+    uint64_t stack_top;    /* 0xc0 [I] */
+    struct vmm *vmm;       /* 0xc8 [I] */
+    uint64_t rip, rflags;  /* [V] valid from exit to entry, like gpr[] */
+    uint32_t index;        /* [I] */
+    uint32_t apic_id;      /* [I] after claimed */
+    uint32_t running;      /* [A] between its first entry and an INIT */
+
+    uint32_t kick;                 /* [A] somebody waits for this processor to leave the guest once */
+    uint32_t npt_generation;       /* [V] */
+    uint32_t nmi_taken;            /* [V] set by the NMI handler */
+    bool nmi_blocked, nmi_pending; /* [V] */
+    bool in_exit;                  /* [V] */
+    struct vmm_event inject;       /* [V] */
+    bool shutdown;                 /* [V] the guest has triple-faulted */
+    const struct vmm_exit *exit;   /* [V] the one being handled, for reports */
+    uint64_t n_exits[VMM_N_EXITS]; /* [V] read by anyone */
+    struct host_area *area;        /* [I] descriptor tables and stacks */
+    void *vendor;                  /* [I] VMCB or VMCS */
+    void *vendor_host;             /* [I] */
+};
+_Static_assert(offsetof(struct vmm_vcpu, canary) == 0x28, "%fs:0x28");
+_Static_assert(offsetof(struct vmm_vcpu, vmcb_pa) == 0x30 && offsetof(struct vmm_vcpu, gpr) == 0x40, "svm_run.S");
+_Static_assert(offsetof(struct vmm_vcpu, stack_top) == 0xc0, "trampoline.S");
+
+/* Processors are told apart in the trampoline, before they have a stack. */
+struct vmm_cpu_slot {
+    uint32_t apic_id; /* [A] SLOT_FREE, or whose it is */
+    uint32_t rsvd_0x04;
+    struct vmm_vcpu *vcpu; /* [I] */
+};
+#define SLOT_FREE UINT32_MAX
+_Static_assert(sizeof(struct vmm_cpu_slot) == 16, "trampoline.S");
+
+/* The vendor's half: twin files, the same twelve names. */
+struct vmm_cpu_ops {
+    const char *name;
+    const char *(*unsupported)(void);        /* NULL, or why this processor cannot: one sentence */
+    int (*init)(struct vmm *vmm);            /* permission maps */
+    int (*vcpu_init)(struct vmm_vcpu *vcpu); /* allocate and fill the control block */
+    void (*enable)(struct vmm_vcpu *vcpu);   /* on its processor, before vmm_host_enter */
+    void (*ready)(struct vmm_vcpu *vcpu);    /* after it */
+    void (*load)(struct vmm_vcpu *vcpu, const struct vmm_cpu_state *state);
+    void (*run)(struct vmm_vcpu *vcpu, struct vmm_exit *out_exit);      /* one turn of the guest */
+    uint64_t (*reg_get)(const struct vmm_vcpu *vcpu, enum vmm_reg reg); /* from VMM_CR0 on */
+    void (*reg_set)(struct vmm_vcpu *vcpu, enum vmm_reg reg, uint64_t value);
+    struct vmm_segment (*segment_get)(const struct vmm_vcpu *vcpu, enum vmm_segment_name name);
+    unsigned (*cpl)(const struct vmm_vcpu *vcpu);
+    void (*skipped)(struct vmm_vcpu *vcpu); /* an instruction was completed for the guest: end STI's shadow */
+    void (*iret_exit)(struct vmm_vcpu *vcpu, bool on);
+    void (*take_nmi)(void); /* let the NMI that caused the exit reach our handler */
+    unsigned (*insn_bytes)(const struct vmm_vcpu *vcpu, uint8_t out[15]); /* from the processor, or 0 */
+    void (*pio_intercept)(struct vmm *vmm, uint16_t first, uint16_t n);
+    void (*msr_intercept)(struct vmm *vmm, uint32_t msr, bool read, bool write);
+};
+extern const struct vmm_cpu_ops vmm_svm_ops;
+
+struct vmm {
+    const struct vmm_cpu_ops *ops;      /* [I] */
+    struct vmm_range region;            /* [I] */
+    uint64_t low_page;                  /* [I] */
+    uint64_t app_image;                 /* [I] where the guest's copy of our image lies */
+    struct vmm_cpu_state *launch_state; /* [I] */
+    uint64_t arena_next, arena_end;
+    bool in_setup;
+    struct vmm_range ram[VMM_MAX_RAM]; /* [I] sorted, disjoint */
+    uint32_t n_ram;                    /* [I] */
+    uint32_t n_cpus;                   /* [I] size of vcpu[] and slot[] */
+    struct vmm_vcpu *vcpu[VMM_MAX_CPUS];
+    struct vmm_cpu_slot *slot;         /* [I] [n_cpus] */
+    uint8_t sipi_vector[VMM_MAX_CPUS]; /* [A] by APIC id: where the guest wants that processor to start */
+    uint64_t host_cr3;                 /* [I] */
+    struct pt host_pt, npt;
+    uint64_t ones_page;                                /* [I] what hidden memory reads as */
+    unsigned phys_bits;                                /* [I] */
+    uint32_t npt_generation;                           /* [A] */
+    struct vmm_lock npt_lock;                          /* mmio hooks and npt */
+    struct vmm_hooks mmio, pio, msr, cpuid, hypercall; /* [I] except mmio[].first: [L npt_lock] */
+    uint64_t apic_base;                                /* [A] MSR value */
+    uint64_t tsc_hz;                                   /* [I] */
+    uint16_t serial_port;                              /* [I] */
+    void *vendor;                                      /* [I] permission maps */
+    bool cpuid_exits;                                  /* [I] */
+    struct vmm_lock log_lock;
+    uint32_t log_next;
+    char log[VMM_LOG_BYTES];
+};
+
+/* pt.c, space.c: what the guest may touch */
+int vmm_space_init(struct vmm *vmm);
+bool vmm_is_ram(const struct vmm *vmm, uint64_t at, uint64_t n_bytes);
+bool vmm_is_hidden(const struct vmm *vmm, uint64_t at, uint64_t n_bytes);
+int vmm_mmio_trap_writes(struct vmm *vmm, gpa_t base, uint64_t n_bytes, vmm_trap_fn *fn, void *cookie) VMM_MUST_CHECK;
+
+/* vcpu.c */
+enum vmm_insn_mode vmm_mode(const struct vmm_vcpu *vcpu); /* of the guest's code segment */
+
+/* log.c */
+void vmm_vlog(struct vmm *vmm, const char *fmt, va_list ap);
+void vmm_log_line(struct vmm *vmm, const char *line);
+
+/* exit.c */
+_Noreturn void vmm_loop(struct vmm_vcpu *vcpu);
+void vmm_exit_handle(struct vmm_vcpu *vcpu, struct vmm_exit *exit);
+void vmm_count(struct vmm_vcpu *vcpu, enum vmm_exit_kind kind);
+/* Step over the instruction that exited; false if it could not even be fetched (a fault is queued then). */
+bool vmm_skip_insn(struct vmm_vcpu *vcpu, const struct vmm_exit *exit);
+void vmm_finish_insn(struct vmm_vcpu *vcpu); /* after RIP was moved on: RF, shadow, single step */
+enum vmm_verdict vmm_call_trap(struct vmm_vcpu *vcpu, const struct vmm_hook *hook, struct vmm_access *access);
+enum vmm_verdict vmm_port_access(struct vmm_vcpu *vcpu, struct vmm_access *access); /* emulate.c */
+
+/* emulate.c: instructions on trapped memory and string port I/O */
+void vmm_emulate(struct vmm_vcpu *vcpu, const struct vmm_exit *exit);
+/* Bytes at the guest's RIP: [15], returns how many could be read, 0 with a fault queued. */
+unsigned vmm_fetch(struct vmm_vcpu *vcpu, uint8_t out[15]);
+
+/* msr.c */
+int vmm_msr_init(struct vmm *vmm);
+void vmm_msr_exit(struct vmm_vcpu *vcpu, const struct vmm_exit *exit);
+
+/* apic.c, smp.c: other processors */
+int vmm_apic_init(struct vmm *vmm);
+void vmm_apic_send_nmi(struct vmm *vmm, uint32_t apic_id);
+uint32_t vmm_apic_id(struct vmm *vmm);
+void vmm_kick_others(struct vmm *vmm, const struct vmm_vcpu *self);
+struct vmm_cpu_state vmm_sipi_state(uint8_t vector, uint32_t signature);
+
+int vmm_smp_init(struct vmm *vmm);
+/* The calling processor becomes a virtual one with this state and enters it; never returns. */
+_Noreturn void vmm_start(struct vmm_vcpu *vcpu, const struct vmm_cpu_state *state);
+
+/* host.c: our own descriptor tables, page tables, stacks */
+int vmm_host_init(struct vmm *vmm);
+int vmm_host_cpu_init(struct vmm_vcpu *vcpu);
+void vmm_host_enter(struct vmm_vcpu *vcpu); /* load them on this processor */
+
+#endif

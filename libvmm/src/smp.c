@@ -1,0 +1,103 @@
+/* Further processors: taken at the guest's start-up IPI, and asked to leave the guest when a mapping changes. */
+#include "host.h"
+#include <hw.h>
+#include <string.h>
+#include "msr_regs.h"
+
+/* trampoline.S */
+extern const uint8_t vmm_trampoline[], vmm_trampoline_end[], vmm_trampoline_data[];
+struct trampoline_data {
+    uint16_t gdt_limit;
+    uint32_t gdt_base;
+    uint16_t rsvd_0x06;
+    uint32_t far32;
+    uint32_t far32_selector;
+    uint32_t far64;
+    uint32_t far64_selector;
+    uint64_t cr3, slots, n_slots, entry;
+} __attribute__((packed));
+_Static_assert(sizeof(struct trampoline_data) == 0x38, "trampoline.S");
+
+static uint64_t address(const void *p) { return (uint64_t)(uintptr_t)p; }
+
+_Noreturn void vmm_start(struct vmm_vcpu *vcpu, const struct vmm_cpu_state *state) {
+    const struct vmm_cpu_ops *ops = vcpu->vmm->ops;
+    vcpu->inject = (struct vmm_event){.type = VMM_EVENT_NONE};
+    vcpu->nmi_blocked = vcpu->nmi_pending = vcpu->shutdown = false;
+    ops->ready(vcpu);
+    ops->iret_exit(vcpu, false);
+    ops->load(vcpu, state);
+    __atomic_store_n(&vcpu->kick, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&vcpu->running, 1,
+                     __ATOMIC_SEQ_CST); /* pairs with vmm_kick_others: from here on, flushes reach us */
+    vcpu->npt_generation = __atomic_load_n(&vcpu->vmm->npt_generation, __ATOMIC_SEQ_CST);
+    vmm_loop(vcpu);
+}
+
+/* State after INIT and a start-up IPI. Source: APM Volume 2, table 14-1 "Initial Processor State"; 14.1.3; 16.5. */
+struct vmm_cpu_state vmm_sipi_state(uint8_t vector, uint32_t signature) {
+    struct vmm_cpu_state s = {
+        .rflags = BIT(1), .cr0 = BIT(30) | BIT(29) | BIT(4), .dr6 = 0xffff0ff0, .dr7 = 0x400, .pat = PAT_RESET};
+    s.gpr[VMM_RDX] = signature;
+    for (unsigned i = VMM_ES; i <= VMM_GS; i++) s.seg[i] = (struct vmm_segment){.attrib = 0x93, .limit = 0xffff};
+    s.seg[VMM_CS] = (struct vmm_segment){
+        .selector = (uint16_t)(vector << 8), .base = (uint64_t)vector << 12, .attrib = 0x9b, .limit = 0xffff};
+    s.seg[VMM_LDTR] = (struct vmm_segment){.attrib = 0x82, .limit = 0xffff};
+    s.seg[VMM_TR] = (struct vmm_segment){.attrib = 0x8b, .limit = 0xffff};
+    s.seg[VMM_GDTR] = s.seg[VMM_IDTR] = (struct vmm_segment){.limit = 0xffff};
+    return s;
+}
+
+/* The trampoline ends here, on the processor's own stack. */
+static __attribute__((no_stack_protector)) void ap_main(struct vmm_vcpu *vcpu) {
+    struct vmm *vmm = vcpu->vmm;
+    vmm->ops->enable(vcpu);
+    vmm_host_enter(vcpu);
+    vcpu->apic_id = vmm->slot[vcpu->index].apic_id;
+    uint8_t vector = __atomic_load_n(&vmm->sipi_vector[vcpu->apic_id % VMM_MAX_CPUS], __ATOMIC_ACQUIRE);
+    struct vmm_cpu_state state = vmm_sipi_state(vector, hw_cpuid(1, 0).eax);
+    state.pat = hw_rdmsr(MSR_PAT); /* INIT leaves it */
+    vmm_start(vcpu, &state);
+}
+
+int vmm_smp_init(struct vmm *vmm) {
+    vmm->slot = vmm_alloc(vmm, vmm->n_cpus * sizeof *vmm->slot);
+    if (!vmm->slot) return VMM_E_NOMEM;
+    for (uint32_t i = 0; i < vmm->n_cpus; i++)
+        vmm->slot[i] = (struct vmm_cpu_slot){.apic_id = SLOT_FREE, .vcpu = vmm->vcpu[i]};
+    uint8_t *page = hw_direct(vmm->low_page);
+    size_t n_bytes = (size_t)(vmm_trampoline_end - vmm_trampoline);
+    memcpy(page, vmm_trampoline, n_bytes);
+    struct trampoline_data d;
+    memcpy(&d, vmm_trampoline_data, sizeof d);
+    d.gdt_base += (uint32_t)vmm->low_page;
+    d.far32 += (uint32_t)vmm->low_page;
+    d.far64 += (uint32_t)vmm->low_page;
+    d.cr3 = vmm->host_cr3;
+    d.slots = address(vmm->slot);
+    d.n_slots = vmm->n_cpus;
+    d.entry = (uint64_t)(uintptr_t)ap_main;
+    memcpy(page + n_bytes - sizeof d, &d, sizeof d);
+    return 0;
+}
+
+/* Make every other processor drop its nested translations before we go on. One that is not in the guest will before it
+ * enters; one that waits for a start-up IPI has none. Whoever is asked answers by the NMI exit alone, so two processors
+ * that ask each other from within the hypervisor must not wait for the other's exit: bounded, and the answer of a
+ * processor inside the hypervisor is that it will see the new generation. */
+void vmm_kick_others(struct vmm *vmm, const struct vmm_vcpu *self) {
+    __atomic_add_fetch(&vmm->npt_generation, 1, __ATOMIC_SEQ_CST); /* pairs with svm_run */
+    if (vmm->in_setup) return;
+    for (uint32_t i = 0; i < vmm->n_cpus; i++) {
+        struct vmm_vcpu *v = vmm->vcpu[i];
+        if (v == self || !__atomic_load_n(&v->running, __ATOMIC_ACQUIRE) ||
+            __atomic_load_n(&v->in_exit, __ATOMIC_SEQ_CST))
+            continue;
+        __atomic_store_n(&v->kick, 1, __ATOMIC_SEQ_CST);
+        vmm_apic_send_nmi(vmm, v->apic_id);
+        for (unsigned spin = 0; spin < 1000000 && __atomic_load_n(&v->kick, __ATOMIC_ACQUIRE); spin++) {
+            if (__atomic_load_n(&v->in_exit, __ATOMIC_ACQUIRE)) break;
+            hw_pause();
+        }
+    }
+}

@@ -1,0 +1,142 @@
+/* The guest-physical address space: everything 1:1, except our region and trampoline page, which read as ones, and the
+ * pages somebody traps. Source: APM Volume 2, 15.25 "Nested Paging". */
+#include "priv.h"
+#include <hw.h>
+#include <string.h>
+
+/* Nested pages are user pages to the walker (15.25.5 "Nested Table Walk"). */
+#define NPT_TABLE (PT_P | PT_W | PT_U)
+#define NPT_RWX   (PT_P | PT_W | PT_U)
+#define NPT_R     (PT_P | PT_U | PT_NX)
+
+/* Tables for splitting large pages around the region, the trampoline and trapped pages, beyond those for the 1 GiB map.
+ */
+#define NPT_SPLIT_PAGES 96u
+
+bool vmm_is_ram(const struct vmm *vmm, uint64_t at, uint64_t n_bytes) {
+    if (n_bytes == 0 || n_bytes - 1 > UINT64_MAX - at || vmm_is_hidden(vmm, at, n_bytes)) return false;
+    for (uint32_t i = 0; i < vmm->n_ram; i++)
+        if (at >= vmm->ram[i].base && at - vmm->ram[i].base < vmm->ram[i].n_bytes)
+            return n_bytes <= vmm->ram[i].n_bytes - (at - vmm->ram[i].base);
+    return false;
+}
+
+bool vmm_is_hidden(const struct vmm *vmm, uint64_t at, uint64_t n_bytes) {
+    return vmm_ranges_overlap(at, n_bytes, vmm->region.base, vmm->region.n_bytes) ||
+           vmm_ranges_overlap(at, n_bytes, vmm->low_page, VMM_PAGE_BYTES);
+}
+
+bool vmm_dma_ok(const struct vmm *vmm, gpa_t at, uint64_t n_bytes) {
+    uint64_t limit = UINT64_C(1) << vmm->phys_bits;
+    return n_bytes && n_bytes <= limit && at.v <= limit - n_bytes && !vmm_is_hidden(vmm, at.v, n_bytes);
+}
+
+void *vmm_gmem_borrow(const struct vmm *vmm, gpa_t at, size_t n_bytes) {
+    return vmm_is_ram(vmm, at.v, n_bytes) ? hw_direct(at.v) : NULL;
+}
+
+int vmm_gmem_read(const struct vmm *vmm, gpa_t src, void *dst, size_t n_bytes) {
+    const void *p = vmm_gmem_borrow(vmm, src, n_bytes);
+    if (!p) return VMM_E_RANGE;
+    memcpy(dst, p, n_bytes);
+    return 0;
+}
+
+int vmm_gmem_write(const struct vmm *vmm, gpa_t dst, const void *src, size_t n_bytes) {
+    void *p = vmm_gmem_borrow(vmm, dst, n_bytes);
+    if (!p) return VMM_E_RANGE;
+    memcpy(p, src, n_bytes);
+    return 0;
+}
+
+/* The hypervisor's own memory: every page is the one page of ones, read-only, so that reads cost nothing and page
+ * walks, vector loads and anything else that only reads see what an empty bus gives. Writes exit and are dropped. */
+static int hide(struct vmm *vmm, uint64_t base, uint64_t n_bytes) {
+    for (uint64_t off = 0; off < n_bytes; off += VMM_PAGE_BYTES)
+        if (pt_map(&vmm->npt, base + off, vmm->ones_page, VMM_PAGE_BYTES, NPT_R)) return VMM_E_NOMEM;
+    return 0;
+}
+
+int vmm_space_init(struct vmm *vmm) {
+    unsigned bits = vmm->phys_bits < 48 ? vmm->phys_bits : 48; /* what four levels reach */
+    uint64_t n_tables = bits > 39 ? UINT64_C(1) << (bits - 39) : 1;
+    uint64_t n_pages = 1 + n_tables + NPT_SPLIT_PAGES + vmm->region.n_bytes / VMM_REGION_ALIGN;
+    void *pool = vmm_alloc(vmm, n_pages * VMM_PAGE_BYTES);
+    void *ones = vmm_alloc(vmm, VMM_PAGE_BYTES);
+    if (!pool || !ones) return VMM_E_NOMEM;
+    memset(ones, 0xff, VMM_PAGE_BYTES);
+    vmm->ones_page = (uint64_t)(uintptr_t)ones;
+    if (pt_init(&vmm->npt, (uint64_t)(uintptr_t)pool, n_pages, NPT_TABLE, PT_P) ||
+        pt_map(&vmm->npt, 0, 0, UINT64_C(1) << bits, NPT_RWX) || hide(vmm, vmm->region.base, vmm->region.n_bytes))
+        return VMM_E_NOMEM;
+    return hide(vmm, vmm->low_page, VMM_PAGE_BYTES);
+}
+
+/* ---- traps ---- */
+
+static bool trappable(const struct vmm *vmm, uint64_t base, uint64_t n_bytes) {
+    if (n_bytes == 0 || ((base | n_bytes) & VMM_PAGE_MASK) || !vmm_dma_ok(vmm, gpa(base), n_bytes)) return false;
+    for (uint32_t i = 0; i < vmm->n_ram; i++)
+        if (vmm_ranges_overlap(base, n_bytes, vmm->ram[i].base, vmm->ram[i].n_bytes)) return false;
+    for (uint32_t i = 0; i < vmm->mmio.n; i++)
+        if (vmm_ranges_overlap(base, n_bytes, vmm->mmio.hook[i].first, vmm->mmio.hook[i].n)) return false;
+    return true;
+}
+
+static int set_trap(struct vmm *vmm, const struct vmm_hook *h) {
+    return pt_map(&vmm->npt, h->first, h->first, h->n, h->writes_only ? NPT_R : 0);
+}
+
+static int trap(struct vmm *vmm, struct vmm_hook hook) {
+    int r = VMM_E_FULL;
+    vmm_lock(&vmm->npt_lock);
+    if (!trappable(vmm, hook.first, hook.n)) {
+        r = VMM_E_BUSY;
+    } else if (vmm->mmio.n < VMM_MAX_HOOKS) {
+        uint32_t i = vmm->mmio.n;
+        vmm->mmio.hook[i] = hook;
+        r = set_trap(vmm, &hook);
+        if (!r) {
+            __atomic_store_n(&vmm->mmio.n, i + 1, __ATOMIC_RELEASE);
+            r = (int)i;
+        }
+    }
+    vmm_unlock(&vmm->npt_lock);
+    return r;
+}
+
+int vmm_mmio_trap(struct vmm *vmm, gpa_t base, uint64_t n_bytes, vmm_trap_fn *fn, void *cookie) {
+    if (!vmm->in_setup) return VMM_E_INVAL;
+    return trap(
+        vmm, (struct vmm_hook){.first = base.v, .n = n_bytes, .fn = fn, .cookie = cookie, .counts_as = VMM_EXIT_MMIO});
+}
+
+int vmm_mmio_trap_writes(struct vmm *vmm, gpa_t base, uint64_t n_bytes, vmm_trap_fn *fn, void *cookie) {
+    return trap(vmm, (struct vmm_hook){.first = base.v,
+                                       .n = n_bytes,
+                                       .fn = fn,
+                                       .cookie = cookie,
+                                       .writes_only = true,
+                                       .counts_as = VMM_EXIT_APIC});
+}
+
+int vmm_mmio_move(struct vmm *vmm, struct vmm_vcpu *vcpu, int handle, gpa_t base) {
+    if (handle < 0 || (uint32_t)handle >= vmm->mmio.n) return VMM_E_INVAL;
+    struct vmm_hook *h = &vmm->mmio.hook[handle];
+    vmm_lock(&vmm->npt_lock);
+    if (h->first == base.v) {
+        vmm_unlock(&vmm->npt_lock);
+        return 0;
+    }
+    int r = 0;
+    if (h->first != UINT64_MAX) r = pt_map(&vmm->npt, h->first, h->first, h->n, NPT_RWX);
+    h->first = UINT64_MAX; /* nowhere: a range of n from here holds no address a guest can form */
+    if (!r && !trappable(vmm, base.v, h->n)) r = VMM_E_BUSY;
+    if (!r) {
+        h->first = base.v;
+        r = set_trap(vmm, h);
+    }
+    vmm_unlock(&vmm->npt_lock);
+    vmm_kick_others(vmm, vcpu); /* also when only the old place was given up: it costs nothing extra */
+    return r;
+}

@@ -1,0 +1,199 @@
+/* AMD's half of the processor operations: permission maps, the VMCB, one turn of the guest.
+ * Source: APM Volume 2 (24593), rev. 3.41, chapter 15 "Secure Virtual Machine". */
+#include "svm.h"
+#include <hw.h>
+#include <string.h>
+#include "../msr_regs.h"
+#include "svm_regs.h"
+
+#define IOPM_BYTES  0x3000u /* 15.10.1 "I/O Permissions Map" */
+#define MSRPM_BYTES 0x2000u /* 15.11 "MSR Intercepts" */
+
+static const char *svm_unsupported(void) {
+    if (hw_cpuid(CPUID_EXT_MAX, 0).eax < CPUID_SVM || !(hw_cpuid(CPUID_EXT_FEATURES, 0).ecx & EXT_ECX_SVM))
+        return "this processor has no AMD SVM virtualisation";
+    if (hw_rdmsr(MSR_VM_CR) & VM_CR_SVMDIS) return "SVM virtualisation is switched off in the firmware's settings";
+    if (!(hw_cpuid(CPUID_SVM, 0).edx & SVM_EDX_NP)) return "this processor has SVM but no nested paging";
+    if (!(hw_cpuid(CPUID_EXT_FEATURES, 0).edx & EXT_EDX_PAGE1GB)) return "this processor has no 1 GiB pages";
+    return NULL;
+}
+
+static struct svm_maps *maps_of(const struct vmm *vmm) { return vmm->vendor; }
+static struct svm_vmcb *vmcb_of(const struct vmm_vcpu *vcpu) { return vcpu->vendor; }
+
+static int svm_init(struct vmm *vmm) {
+    struct svm_maps *maps = vmm_alloc(vmm, VMM_PAGE_BYTES);
+    void *iopm = vmm_alloc(vmm, IOPM_BYTES), *msrpm = vmm_alloc(vmm, MSRPM_BYTES);
+    if (!maps || !iopm || !msrpm) return VMM_E_NOMEM;
+    uint32_t edx = hw_cpuid(CPUID_SVM, 0).edx;
+    *maps = (struct svm_maps){.iopm = (uint64_t)(uintptr_t)iopm,
+                              .msrpm = (uint64_t)(uintptr_t)msrpm,
+                              .has_nrip = (edx & SVM_EDX_NRIPS) != 0,
+                              .has_decode = (edx & SVM_EDX_DECODE) != 0};
+    vmm->vendor = maps;
+    return 0;
+}
+
+static int svm_vcpu_init(struct vmm_vcpu *vcpu) {
+    const struct vmm *vmm = vcpu->vmm;
+    struct svm_vmcb *vmcb = vmm_alloc(vcpu->vmm, sizeof *vmcb), *host = vmm_alloc(vcpu->vmm, 2 * sizeof *host);
+    if (!vmcb || !host) return VMM_E_NOMEM;
+    vcpu->vendor = vmcb;
+    vcpu->vendor_host = host; /* page 0: what VMLOAD restores; page 1: VM_HSAVE_PA */
+    vcpu->vmcb_pa = (uint64_t)(uintptr_t)vmcb;
+    vcpu->host_vmcb_pa = (uint64_t)(uintptr_t)host;
+    struct svm_control *c = &vmcb->c;
+    c->intercept[3] = SVM_I3_NMI | SVM_I3_INVLPGA | SVM_I3_IOIO_PROT | SVM_I3_MSR_PROT | SVM_I3_SHUTDOWN;
+    c->intercept[4] =
+        SVM_I4_VMRUN | SVM_I4_VMMCALL | SVM_I4_VMLOAD | SVM_I4_VMSAVE | SVM_I4_STGI | SVM_I4_CLGI | SVM_I4_SKINIT;
+    c->iopm_base_pa = maps_of(vmm)->iopm;
+    c->msrpm_base_pa = maps_of(vmm)->msrpm;
+    c->asid = 1; /* each processor has a TLB of its own and one guest */
+    c->tlb_control = SVM_TLB_FLUSH_ALL;
+    c->nested_ctl = SVM_NP_ENABLE;
+    c->n_cr3 = (uint64_t)(uintptr_t)vmm->npt.root;
+    return 0;
+}
+
+static void svm_enable(struct vmm_vcpu *vcpu) {
+    hw_wrmsr(MSR_EFER, hw_rdmsr(MSR_EFER) | EFER_SVME);
+    hw_wrmsr(MSR_VM_HSAVE_PA, vcpu->host_vmcb_pa + VMM_PAGE_BYTES);
+    hw_svm_vmsave(vcpu->vmcb_pa); /* STAR and its kind are the guest's as they are */
+    if (vcpu->vmm->cpuid_exits) vmcb_of(vcpu)->c.intercept[3] |= SVM_I3_CPUID;
+}
+
+static void svm_ready(struct vmm_vcpu *vcpu) {
+    hw_svm_clgi(); /* from here on: no interrupts, NMIs or INIT in the hypervisor */
+    hw_svm_vmsave(vcpu->host_vmcb_pa);
+}
+
+static void svm_load(struct vmm_vcpu *vcpu, const struct vmm_cpu_state *state) {
+    struct svm_vmcb *vmcb = vmcb_of(vcpu);
+    svm_save_load(&vmcb->s, state);
+    vmcb->c.event_inj = 0;
+    vmcb->c.exit_int_info = 0;
+    vmcb->c.interrupt_shadow = 0;
+    vmcb->c.tlb_control = SVM_TLB_FLUSH_ALL;
+    memcpy(vcpu->gpr, state->gpr, sizeof vcpu->gpr);
+    vcpu->rip = state->rip;
+    vcpu->rflags = state->rflags;
+}
+
+static unsigned insn_bytes_of(const struct svm_maps *maps, const struct svm_vmcb *vmcb) {
+    uint64_t next = vmcb->c.exit_code == SVM_EXIT_IOIO ? vmcb->c.exit_info2 : maps->has_nrip ? vmcb->c.next_rip : 0;
+    uint64_t n = next - vmcb->s.rip;
+    return n >= 1 && n <= 15 ? (unsigned)n : 0;
+}
+
+static void svm_run(struct vmm_vcpu *vcpu, struct vmm_exit *out_exit) {
+    struct svm_vmcb *vmcb = vmcb_of(vcpu);
+    struct vmm *vmm = vcpu->vmm;
+    uint32_t generation = __atomic_load_n(&vmm->npt_generation, __ATOMIC_ACQUIRE); /* pairs with vmm_kick_others */
+    if (generation != vcpu->npt_generation) {
+        vcpu->npt_generation = generation;
+        vmcb->c.tlb_control = SVM_TLB_FLUSH_ALL;
+    }
+    vmcb->c.event_inj = svm_event_encode(&vcpu->inject);
+    vmcb->s.rax = vcpu->gpr[VMM_RAX];
+    vmcb->s.rsp = vcpu->gpr[VMM_RSP];
+    vmcb->s.rip = vcpu->rip;
+    vmcb->s.rflags = vcpu->rflags;
+    vmcb->s.efer |= EFER_SVME; /* an RSM in the guest may have cleared it */
+    svm_run_asm(vcpu);
+    vmcb->c.tlb_control = SVM_TLB_KEEP;
+    vcpu->inject = (struct vmm_event){.type = VMM_EVENT_NONE};
+    vcpu->gpr[VMM_RAX] = vmcb->s.rax;
+    vcpu->gpr[VMM_RSP] = vmcb->s.rsp;
+    vcpu->rip = vmcb->s.rip;
+    vcpu->rflags = vmcb->s.rflags;
+    svm_decode(&vmcb->c, out_exit);
+    out_exit->n_insn_bytes = (uint8_t)insn_bytes_of(maps_of(vmm), vmcb);
+}
+
+static uint64_t *save_reg(struct svm_vmcb *vmcb, enum vmm_reg reg) {
+    switch (reg) {
+    case VMM_CR0: return &vmcb->s.cr0;
+    case VMM_CR2: return &vmcb->s.cr2;
+    case VMM_CR3: return &vmcb->s.cr3;
+    case VMM_CR4: return &vmcb->s.cr4;
+    case VMM_EFER: return &vmcb->s.efer;
+    case VMM_DR6: return &vmcb->s.dr6;
+    case VMM_DR7: return &vmcb->s.dr7;
+    default: return NULL;
+    }
+}
+
+static uint64_t svm_reg_get(const struct vmm_vcpu *vcpu, enum vmm_reg reg) {
+    const uint64_t *p = save_reg(vmcb_of(vcpu), reg);
+    VMM_ASSERT(p);
+    return reg == VMM_EFER ? *p & ~EFER_SVME : *p;
+}
+
+static void svm_reg_set(struct vmm_vcpu *vcpu, enum vmm_reg reg, uint64_t value) {
+    uint64_t *p = save_reg(vmcb_of(vcpu), reg);
+    VMM_ASSERT(p);
+    *p = reg == VMM_EFER ? value | EFER_SVME : value;
+    if (reg != VMM_CR2 && reg != VMM_DR6 && reg != VMM_DR7) vmcb_of(vcpu)->c.tlb_control = SVM_TLB_FLUSH_ALL;
+}
+
+static struct vmm_segment svm_segment_get(const struct vmm_vcpu *vcpu, enum vmm_segment_name name) {
+    const struct svm_save *s = &vmcb_of(vcpu)->s;
+    const struct svm_segment *const by_name[] = {
+        [VMM_ES] = &s->es, [VMM_CS] = &s->cs,     [VMM_SS] = &s->ss, [VMM_DS] = &s->ds,     [VMM_FS] = &s->fs,
+        [VMM_GS] = &s->gs, [VMM_LDTR] = &s->ldtr, [VMM_TR] = &s->tr, [VMM_GDTR] = &s->gdtr, [VMM_IDTR] = &s->idtr};
+    const struct svm_segment *g = by_name[name];
+    return (struct vmm_segment){.selector = g->selector, .attrib = g->attrib, .limit = g->limit, .base = g->base};
+}
+
+static unsigned svm_cpl(const struct vmm_vcpu *vcpu) { return vmcb_of(vcpu)->s.cpl; }
+
+static void svm_skipped(struct vmm_vcpu *vcpu) { vmcb_of(vcpu)->c.interrupt_shadow &= ~SVM_INTERRUPT_SHADOW; }
+
+static void svm_iret_exit(struct vmm_vcpu *vcpu, bool on) {
+    uint32_t *v = &vmcb_of(vcpu)->c.intercept[3];
+    *v = on ? *v | SVM_I3_IRET : *v & ~(uint32_t)SVM_I3_IRET;
+}
+
+static unsigned svm_insn_bytes(const struct vmm_vcpu *vcpu, uint8_t out[15]) {
+    const struct svm_control *c = &vmcb_of(vcpu)->c;
+    unsigned n = c->n_insn_bytes & 15;
+    if (!maps_of(vcpu->vmm)->has_decode || c->exit_code != SVM_EXIT_NPF || n == 0) return 0;
+    memcpy(out, c->insn_bytes, 15);
+    return n;
+}
+
+static void svm_pio_intercept(struct vmm *vmm, uint16_t first, uint16_t n) {
+    uint8_t *map = hw_direct(maps_of(vmm)->iopm);
+    /* A wide access exits if any of its ports is marked, so ports just below first are covered too. */
+    for (uint32_t port = first; port < first + (uint32_t)n; port++) map[port / 8] |= (uint8_t)BIT(port % 8);
+}
+
+static void svm_msr_intercept(struct vmm *vmm, uint32_t msr, bool read, bool write) {
+    uint8_t *map = hw_direct(maps_of(vmm)->msrpm);
+    uint32_t byte;
+    unsigned bit;
+    if (!svm_msrpm_index(msr, &byte, &bit)) return;
+    if (read) map[byte] |= (uint8_t)BIT(bit);
+    if (write) map[byte] |= (uint8_t)BIT(bit + 1);
+}
+
+const struct vmm_cpu_ops vmm_svm_ops = {
+    .name = "AMD SVM",
+    .unsupported = svm_unsupported,
+    .init = svm_init,
+    .vcpu_init = svm_vcpu_init,
+    .enable = svm_enable,
+    .ready = svm_ready,
+    .load = svm_load,
+    .run = svm_run,
+    .reg_get = svm_reg_get,
+    .reg_set = svm_reg_set,
+    .segment_get = svm_segment_get,
+    .cpl = svm_cpl,
+    .skipped = svm_skipped,
+    .iret_exit = svm_iret_exit,
+    .take_nmi = hw_svm_gif_window,
+    .insn_bytes = svm_insn_bytes,
+    .pio_intercept = svm_pio_intercept,
+    .msr_intercept = svm_msr_intercept,
+};

@@ -1,0 +1,64 @@
+/* Guest registers by architectural name. The general ones, RIP and RFLAGS live in the vCPU between exit and entry; the
+ * rest in the vendor's control block. */
+#include "priv.h"
+#include "msr_regs.h"
+
+uint64_t vmm_reg_get(const struct vmm_vcpu *vcpu, enum vmm_reg reg) {
+    if (reg <= VMM_R15) return vcpu->gpr[reg];
+    if (reg == VMM_RIP) return vcpu->rip;
+    if (reg == VMM_RFLAGS) return vcpu->rflags;
+    return vcpu->vmm->ops->reg_get(vcpu, reg);
+}
+
+void vmm_reg_set(struct vmm_vcpu *vcpu, enum vmm_reg reg, uint64_t value) {
+    if (reg <= VMM_R15)
+        vcpu->gpr[reg] = value;
+    else if (reg == VMM_RIP)
+        vcpu->rip = value;
+    else if (reg == VMM_RFLAGS)
+        vcpu->rflags = value;
+    else
+        vcpu->vmm->ops->reg_set(vcpu, reg, value);
+}
+
+struct vmm_segment vmm_segment_get(const struct vmm_vcpu *vcpu, enum vmm_segment_name name) {
+    return vcpu->vmm->ops->segment_get(vcpu, name);
+}
+
+unsigned vmm_cpl(const struct vmm_vcpu *vcpu) { return vcpu->vmm->ops->cpl(vcpu); }
+uint32_t vmm_cpu_index(const struct vmm_vcpu *vcpu) { return vcpu->index; }
+struct vmm *vmm_of(const struct vmm_vcpu *vcpu) {
+    return vcpu->vmm;
+}
+
+enum vmm_insn_mode vmm_mode(const struct vmm_vcpu *vcpu) {
+    uint16_t attrib = vmm_segment_get(vcpu, VMM_CS).attrib;
+    if ((vmm_reg_get(vcpu, VMM_EFER) & EFER_LMA) && (attrib & VMM_SEG_L)) return VMM_INSN_64;
+    return attrib & VMM_SEG_D ? VMM_INSN_32 : VMM_INSN_16;
+}
+
+static const char *const exit_names[VMM_N_EXITS] = {[VMM_EXIT_MMIO] = "mmio",
+                                                    [VMM_EXIT_APIC] = "apic",
+                                                    [VMM_EXIT_HIDDEN] = "hidden",
+                                                    [VMM_EXIT_PIO] = "port",
+                                                    [VMM_EXIT_MSR] = "msr",
+                                                    [VMM_EXIT_CPUID] = "cpuid",
+                                                    [VMM_EXIT_HYPERCALL] = "hypercall",
+                                                    [VMM_EXIT_VIRT_INSN] = "virt-insn",
+                                                    [VMM_EXIT_NMI] = "nmi",
+                                                    [VMM_EXIT_IRET] = "iret",
+                                                    [VMM_EXIT_INIT] = "init",
+                                                    [VMM_EXIT_INTERRUPT] = "interrupt",
+                                                    [VMM_EXIT_SHUTDOWN] = "shutdown",
+                                                    [VMM_EXIT_ENTRY_FAILED] = "entry",
+                                                    [VMM_EXIT_OTHER] = "other"};
+
+const char *vmm_exit_name(enum vmm_exit_kind kind) { return exit_names[kind]; }
+
+void vmm_stats(const struct vmm *vmm, uint64_t out_exits[VMM_N_EXITS]) {
+    for (unsigned k = 0; k < VMM_N_EXITS; k++) {
+        out_exits[k] = 0;
+        for (uint32_t i = 0; i < vmm->n_cpus; i++)
+            out_exits[k] += __atomic_load_n(&vmm->vcpu[i]->n_exits[k], __ATOMIC_RELAXED);
+    }
+}

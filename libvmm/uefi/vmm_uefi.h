@@ -1,0 +1,31 @@
+/* Launching libvmm from a UEFI application: reserving memory and describing the machine's RAM.
+ * Context: boot services alive, TPL_APPLICATION. Source: UEFI Specification 2.10, 7.2 "Memory Allocation Services". */
+#ifndef VMM_UEFI_H
+#define VMM_UEFI_H
+
+#include <efi.h>
+#include <vmm/vmm.h>
+
+/* Storage for the lists a struct vmm_launch points to; the caller's, must outlive vmm_launch(). */
+struct vmm_uefi {
+    EFI_SYSTEM_TABLE *st;
+    struct vmm_range ram[VMM_MAX_RAM];
+    UINT64 region_pages, fs_base;
+    UINT64 canary[8]; /* where %fs points meanwhile */
+};
+
+/* Reserve region_bytes (a multiple of VMM_REGION_ALIGN) and a page below 1 MiB as EfiReservedMemoryType, measure the
+ * time-stamp counter, and fill *out except max_cpus, serial_port, setup and arg. 0, or negative with *out_why one
+ * sentence and nothing reserved. Also points %fs at a block of its own, for the stack protector. */
+int vmm_uefi_prepare(struct vmm_uefi *u, EFI_SYSTEM_TABLE *st, uint64_t region_bytes, struct vmm_launch *out,
+                     const char **out_why) VMM_MUST_CHECK;
+
+/* Give everything back after vmm_launch() failed. */
+void vmm_uefi_undo(struct vmm_uefi *u, const struct vmm_launch *launch);
+
+/* Pure: what of a firmware memory map is ordinary RAM, sorted and merged. Returns the number of ranges in out[max], or
+ * VMM_E_FULL. Reserved and device ranges are not RAM. Malformed descriptors (zero pages, wrap-around) are passed over.
+ *   map   [map_bytes] as from GetMemoryMap(), entries desc_bytes apart */
+int vmm_uefi_ram(const void *map, size_t map_bytes, size_t desc_bytes, struct vmm_range *out, uint32_t max);
+
+#endif
