@@ -27,8 +27,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
+import tty
 
 import disk as disks
 import guest
@@ -203,41 +205,45 @@ def start(folder, image, files, smp=2, memory=1024, cpu="max", esp="virtio", reb
 
 
 def run(machine, seconds=300):
-    """Follow a machine from power-on to its result. True if the guest reported success."""
+    """Follow a machine from power-on to its result, or to the guest's prompt. True if that is what came."""
     while True:
-        found = machine.wait(r"any other key to continue|RESULT (OK|FAIL.*)|Kernel panic|SEKISHO PANIC", seconds)
+        found = machine.wait(r"any other key to continue|RESULT (OK|FAIL.*)|This is the guest's (prompt).*\n|Kernel panic"
+                             r"|SEKISHO PANIC", seconds)
         if found.group(0).startswith("any other key"):
             machine.send("\r")  # the UEFI shell need not wait
         else:
-            return found.group(1) == "OK"
+            return found.group(1) == "OK" or found.group(2) == "prompt"
 
 
 def relay(machine):
-    """Connect this process's standard input and output with the console until the machine ends. Ctrl-] ends it."""
-    import termios
-    import tty
+    """Connect standard input and output with the console, until the machine or the input ends, or a person types
+    Ctrl-]. MUST: run() has just found the guest's prompt. When the input ends, the guest's shell is told so, ends, and switches the machine off."""
     stdin = sys.stdin.fileno()
-    saved = termios.tcgetattr(stdin) if os.isatty(stdin) else None
-    if saved:
+    terminal = os.isatty(stdin) and termios.tcgetattr(stdin)
+    if terminal:
         tty.setraw(stdin)
+    at = begin = machine.seen
+    listening = True
     try:
-        with machine.changed:
-            at = machine.seen
-        while machine.reader.is_alive():
+        while machine.reader.is_alive() or at < len(machine.text):
             with machine.changed:
+                machine.changed.wait(0.02)
                 text, at = machine.text[at:], len(machine.text)
-            os.write(sys.stdout.fileno(), text.encode())
-            if select.select([stdin], [], [], 0.05)[0]:
-                data = os.read(stdin, 1024)
-                if b"\x1d" in data:
+            sys.stdout.write(text if terminal else text.replace("\r", ""))
+            sys.stdout.flush()
+            ready = listening and "# " in machine.text[begin:]  # the shell is there
+            if ready and select.select([stdin], [], [], 0.02)[0]:
+                data = os.read(stdin, 256)
+                listening = bool(data)
+                if terminal and b"\x1d" in data:
                     return
-                if data:
-                    machine.send(data.decode("utf-8", "replace"))
-                else:
-                    stdin = os.open("/dev/null", os.O_RDWR) if saved else machine.reader.join() or stdin
+                try:
+                    machine.send((data or b"\x04").decode("utf-8", "replace"))
+                except BrokenPipeError:
+                    listening = False  # the machine has just ended
     finally:
-        if saved:
-            termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, saved)
+        if terminal:
+            termios.tcsetattr(stdin, termios.TCSADRAIN, terminal)
 
 
 def arguments():
@@ -275,11 +281,11 @@ def main():
         begin = machine.start
         print(f"vm: everything about this run is in {folder}", flush=True)
         try:
-            if a.job.split(",")[-1] == "shell":
+            good = run(machine, a.timeout)
+            if good and a.job.split(",")[-1] == "shell":
                 machine.on_line = None
                 relay(machine)
                 return 0
-            good = run(machine, a.timeout)
             if good:
                 machine.wait_end(30)
             else:
