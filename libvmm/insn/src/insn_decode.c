@@ -86,7 +86,7 @@ static uint8_t decode_prefixes(struct decoder *d) {
     }
 }
 
-/* Which bytes select the form, down to the group member. Consumes the ModRM byte if there is one. */
+/* Prefixes and opcode: which row of the maps. */
 static void decode_opcode(struct decoder *d) {
     const struct insn_form *map = insn_map_1;
     d->opcode = decode_prefixes(d);
@@ -103,6 +103,7 @@ static void decode_opcode(struct decoder *d) {
 
 static bool is_modrm_place(uint8_t place) { return place >= AT_RM && place <= AT_DR; }
 
+/* The ModRM byte, if the row asks for one; it may select a row of its own. */
 static void decode_modrm(struct decoder *d) {
     struct insn_form *f = &d->form;
     if (!(f->flags & FORM_MODRM) && !is_modrm_place(f->dst) && !is_modrm_place(f->src)) return;

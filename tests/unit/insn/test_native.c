@@ -138,7 +138,10 @@ static void aim_string(struct trial *t) {
     uint64_t mask = width_mask(t->insn.address_bytes);
     set_address_register(t, RSI, offset_of(t, t->insn.seg, 256 + random_below(&t->random, 512)));
     set_address_register(t, RDI, offset_of(t, VMM_SEG_ES, 256 + random_below(&t->random, 512)));
-    t->machine.gpr[RCX] = (t->machine.gpr[RCX] & ~mask) | random_below(&t->random, 20);
+    uint64_t count = random_below(&t->random, 20);
+    /* Intel processors may cut the registers of a repetition by ECX that has nothing to do. */
+    if (t->native.mode == VMM_INSN_64 && t->insn.address_bytes == 4 && count == 0 && !cpu_is_amd()) count = 1;
+    t->machine.gpr[RCX] = (t->machine.gpr[RCX] & ~mask) | count;
 }
 
 static void fill_memory(struct trial *t) {
