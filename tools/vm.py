@@ -17,12 +17,14 @@ are: virtio (a disk of its own, not mediated), ahci (the same on the second port
 """
 
 import argparse
+import ctypes
 import json
 import os
 import pathlib
 import re
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -49,6 +51,11 @@ class Ended(Exception):
     """QEMU ended while something was still expected from it."""
 
 
+def die_with_parent():
+    """In the child: be killed when this program ends, however it ends (prctl PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 class Machine:
     """One QEMU process and its serial console. Use as a context manager: leaving it ends the process."""
 
@@ -62,7 +69,7 @@ class Machine:
         self.start = time.monotonic()
         self.errors = open(self.folder / "qemu.err", "wb")
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
-                                        start_new_session=True)
+                                        start_new_session=True, preexec_fn=die_with_parent)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -99,7 +106,8 @@ class Machine:
                     self.seen = found.end()
                     return found
                 if not self.reader.is_alive():
-                    raise Ended(f"QEMU ended (see {self.folder}/qemu.err) while waiting for {pattern!r}")
+                    why = (self.folder / "qemu.err").read_text(errors="replace").strip()
+                    raise Ended(f"QEMU ended while waiting for {pattern!r}; console: {self.log_path}\n{why}")
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise Timeout(f"no {pattern!r} within {seconds:.0f} s; console: {self.log_path}")
@@ -296,7 +304,6 @@ def main():
             print(f"vm: {error}")
             return 2
         except Ended as error:
-            print((folder / "qemu.err").read_text(errors="replace"), end="")
             print(f"vm: {error}")
             return 3
 
