@@ -1,0 +1,136 @@
+/* A para-pass-through mediator for AHCI controllers: rides on the guest's own driver (firmware's, Linux's, Windows's),
+ * lets control through, and applies a policy to data: clear, encrypted, read-only or denied, per range of sectors.
+ *
+ * It traps the function's configuration space and its registers, keeps the command lists and tables that the device
+ * really reads in memory of the hypervisor, and issues a checked copy of each command. What is refused is replaced by
+ * ATA's NOP, which the device itself aborts. It is not a driver: it never starts a transfer of its own after set-up,
+ * takes no interrupts and changes no status register the guest sees, except as below.
+ *
+ * What the guest sees differently from the bare controller:
+ *   - port multipliers, FIS-based switching and command completion coalescing are absent (CAP, PxFBS, CCC_*);
+ *   - the index/data pair in I/O space does not answer (COMMAND's I/O enable stays off), legacy mode cannot be chosen;
+ *   - CAP, PI, VS and CAP2 cannot be written, nor reserved and vendor registers; writes narrower than 4 bytes have no
+ *     effect on GHC, PxCLB, PxCLBU, PxFB, PxFBU, PxCMD, PxSCTL, PxSERR, PxSACT and PxCI; writes of 8 bytes are two;
+ *   - PxFB reaches the device when FRE goes from 0 to 1, and FRE stays 0 if the address is refused;
+ *   - a command that needs several transfers keeps its bit in PxCI or PxSACT until the last; interrupts of the earlier
+ *     ones are spurious;
+ *   - IDENTIFY DEVICE data does not offer what would be refused (security, trusted computing, microcode, HPA, SCT);
+ *   - after a link reset or a change of device, commands with user data fail until IDENTIFY DEVICE was read.
+ *
+ * Threading: trap handlers may run on any processor at once, under one lock per controller. No allocation after init.
+ * Sources: Serial ATA AHCI 1.3.1; Serial ATA 3.2; ACS-3 and ATA8-ACS; PCI 3.0. */
+#ifndef DVI_AHCI_H
+#define DVI_AHCI_H
+
+#include <dvi/host.h>
+#include <dvi/policy.h>
+#include <vmm/lock.h>
+
+#define DVI_AHCI_N_PORTS 32u
+#define DVI_AHCI_N_SLOTS 32u
+
+/* A disk, as it says of itself. */
+struct dvi_disk_id {
+    struct dvi_bdf bdf;
+    unsigned port;
+    char model[41], serial[21]; /* without leading and trailing blanks; unprintable characters are '?' */
+    uint64_t n_sectors;         /* of sector_bytes each */
+    uint32_t sector_bytes;      /* a policy needs 512: with another size and a policy all user data is refused */
+};
+
+struct dvi_ahci_config {
+    void *cookie;
+    /* What holds for a disk. NULL: all is clear, only DMA addresses are checked. Called at init and whenever IDENTIFY
+     * DEVICE data passes by, on any processor, under the controller's lock. The policy MUST outlive the mediator. */
+    const struct dvi_policy *(*policy_for)(void *cookie, const struct dvi_disk_id *id);
+    size_t pool_bytes; /* bounce memory for encrypted writes: at least DVI_AHCI_MIN_POOL, whole pages, up to _MAX_ */
+};
+
+#define DVI_AHCI_MIN_POOL VMM_PAGE_BYTES
+#define DVI_AHCI_MAX_POOL (16u << 20)
+
+/* Counted since init. Commands: as the guest issued them. */
+struct dvi_ahci_stats {
+    uint64_t reads, writes; /* commands with user data that were accepted, of these: */
+    uint64_t queued;        /* ... by NCQ */
+    uint64_t passed;        /* other commands that were accepted */
+    uint64_t refused;       /* commands replaced by NOP */
+    uint64_t parts;         /* further transfers of commands that needed more than one */
+    uint64_t waited;        /* times a transfer waited for bounce memory */
+    uint64_t sectors_encrypted, sectors_decrypted;
+    uint64_t bytes_bounced; /* through bounce memory, either way */
+    uint64_t bad_registers; /* writes that had no effect because they are refused */
+};
+
+/* --- everything below is private to the mediator; here because the caller owns the storage --- */
+
+/* One command slot. All fields [L]. */
+struct dvi_ahci_slot {
+    gpa_t header;                              /* the guest's command header */
+    gpa_t prdt;                                /* the guest's next PRD */
+    uint32_t n_prds;                           /* not read yet */
+    uint32_t prd_left;                         /* bytes of the PRD read last that were not used yet */
+    uint64_t prd_addr;                         /* ... from here on */
+    uint64_t lba;                              /* of the first sector not issued yet */
+    uint32_t n_sectors;                        /* not issued yet */
+    uint32_t part_sectors;                     /* in flight */
+    uint32_t flags;                            /* of our command header: A W P R C */
+    uint32_t prdbc;                            /* bytes transferred by the parts before this */
+    uint64_t unit;                             /* first unit of the part in flight */
+    const struct dvi_blk_transform *transform; /* of the part in flight, or NULL */
+    uint8_t kind;                              /* enum ahci_kind */
+    uint8_t fis[20];
+};
+
+/* One port. All fields [L] unless said. */
+struct dvi_ahci_port {
+    uint8_t *mem;          /* [I] shadow memory: see ahci_shadow.h; NULL: the port is not implemented */
+    hpa_t bus;             /* [I] */
+    uint64_t clb, fb;      /* the guest's PxCLB and PxFB */
+    uint32_t issued;       /* slots whose bit the guest set in PxCI and that are not complete */
+    uint32_t waiting;      /* of these: not given to the device, for want of bounce memory */
+    uint32_t queued;       /* of issued: NCQ */
+    uint32_t pending_sact; /* bits the guest set in PxSACT, not complete */
+    uint32_t refused;      /* of issued: replaced by NOP */
+    bool st, fre;          /* as the guest wrote them, and the device has them */
+    bool stopping;         /* ST was cleared; memory of the slots in issued may still be in use until CR is clear */
+    bool known;            /* policy is that of the device which is attached */
+    bool direct;           /* no policy: any sector size will do */
+    uint32_t sector_bytes;
+    const struct dvi_policy *policy;
+    struct dvi_ahci_slot slot[DVI_AHCI_N_SLOTS];
+};
+
+struct dvi_ahci {
+    const struct dvi_host *host;   /* [I] */
+    struct dvi_ahci_config config; /* [I] */
+    struct dvi_bdf bdf;            /* [I] */
+    struct vmm_lock lock;
+    uint64_t abar, abar_bytes; /* [L] where the registers are; size [I] */
+    int trap;                  /* [I] handle of the register trap */
+    uint32_t bar_kind;         /* [I] enum dvi_pci_bar_kind */
+    bool trapped;              /* [L] false: the BAR is where it cannot be trapped, memory decoding is off */
+    bool resetting;            /* [L] GHC.HR was set and not yet seen clear */
+    uint32_t cap, ports;       /* [I] as firmware left CAP and PI */
+    uint8_t *pool;             /* [I] */
+    hpa_t pool_bus;            /* [I] */
+    uint32_t n_pages, n_free;  /* [I], [L] */
+    uint64_t used[DVI_AHCI_MAX_POOL / VMM_PAGE_BYTES / 64]; /* [L] bit per page */
+    uint32_t waiting;                                       /* [L] ports with slots that wait for bounce memory */
+    struct dvi_ahci_stats stats;                            /* [L] */
+    struct dvi_ahci_port port[DVI_AHCI_N_PORTS];
+};
+
+/* Take over the controller at bdf: a function of class PCI_CLASS_SATA_AHCI. Start only, while the guest does not run
+ * and no command is in progress that nobody waits for. Ports that run are stopped, given our command lists, asked
+ * IDENTIFY DEVICE if a disk is attached, and restarted; bounded by a few seconds a port. Then the traps are set. ahci
+ * the caller's, zeroed or not, for as long as the traps live      config   copied 0, or DVI_E_CONFIG: pool_bytes, or no
+ * ABAR; DVI_E_NOMEM: dma_alloc gave nothing; DVI_E_DEVICE: a port did not stop, and the guest MUST NOT be started with
+ * it; or what host->mmio_trap and host->pci_trap say. */
+int dvi_ahci_init(struct dvi_ahci *ahci, const struct dvi_host *host, struct dvi_bdf bdf,
+                  const struct dvi_ahci_config *config) VMM_MUST_CHECK;
+
+/* A copy of the counters. Any processor. */
+struct dvi_ahci_stats dvi_ahci_stats(struct dvi_ahci *ahci);
+
+#endif
