@@ -5,7 +5,7 @@
 #include "xts_kernel.h"
 
 const struct crypt_xts_kernel *crypt_xts_kernel_best(uint32_t features) {
-    const struct crypt_xts_kernel *fastest_first[] = {&crypt_xts_kernel_vaes, &crypt_xts_kernel_aesni};
+    const struct crypt_xts_kernel *fastest_first[] = {&crypt_xts_kernel_vaes_avx2, &crypt_xts_kernel_aesni};
     for (size_t i = 0; i < sizeof fastest_first / sizeof fastest_first[0]; i++) {
         uint32_t needs = fastest_first[i]->needs;
         if ((features & needs) == needs) return fastest_first[i];

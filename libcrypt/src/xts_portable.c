@@ -7,8 +7,7 @@
 
 /* BearSSL's public AES interfaces are CBC and CTR, in which three of the four places are idle when unrelated blocks are
  * to be encrypted. These are the steps beneath them. libbearssl.a exports them; no installed header declares them.
- * Source: BearSSL 0.6, src/inner.h, "Constant-time AES implementation"; the wrong version would fail to link, or fail
- * the tests. */
+ * Source: BearSSL 0.6, src/inner.h. A version that differed would fail to link, or fail the tests. */
 unsigned br_aes_ct64_keysched(uint64_t *comp_skey, const void *key, size_t key_len);
 void br_aes_ct64_skey_expand(uint64_t *skey, unsigned num_rounds, const uint64_t *comp_skey);
 void br_aes_ct64_interleave_in(uint64_t *q0, uint64_t *q1, const uint32_t *w);

@@ -30,7 +30,7 @@ static struct contender contenders[] = {
     {.name = "OpenSSL, one unit", .whole = true},
     {.name = "portable", .kernel = &crypt_xts_kernel_portable},
     {.name = "aesni", .kernel = &crypt_xts_kernel_aesni},
-    {.name = "vaes", .kernel = &crypt_xts_kernel_vaes},
+    {.name = "vaes-avx2", .kernel = &crypt_xts_kernel_vaes_avx2},
 };
 #define N_CONTENDERS (sizeof contenders / sizeof contenders[0])
 

@@ -6,8 +6,8 @@
  *
  * A context is the caller's, of fixed size, and the only place that holds key schedules. Once initialised it is only
  * read: any number of processors may use it at the same time. Nothing allocates. The time an operation takes depends on
- * lengths and on the kernel, never on keys or data. Stack and vector registers hold no secret after a call, save what
- * crypt_xts_kernel_portable leaves in the registers it clobbers.
+ * lengths and on the kernel, never on keys or data. After a call the stack holds no secret. Vector registers that were
+ * clobbered may (after crypt_xts_init, and with crypt_xts_kernel_portable): the caller restores their former contents.
  *
  * Source: IEEE Std 1619-2018, clause 5 "XTS-AES transform"; NIST SP 800-38E (January 2010). */
 #ifndef CRYPT_XTS_H
@@ -43,9 +43,9 @@ struct crypt_xts_kernel {
     void (*decrypt)(const struct crypt_xts *x, struct crypt_xts_batch *b, const uint8_t *src, uint8_t *dst, size_t n);
 };
 
-extern const struct crypt_xts_kernel crypt_xts_kernel_vaes;     /* VAES on YMM registers */
-extern const struct crypt_xts_kernel crypt_xts_kernel_aesni;    /* AES-NI on XMM registers */
-extern const struct crypt_xts_kernel crypt_xts_kernel_portable; /* BearSSL's bitsliced AES; any x86-64 */
+extern const struct crypt_xts_kernel crypt_xts_kernel_vaes_avx2; /* VAES, YMM registers */
+extern const struct crypt_xts_kernel crypt_xts_kernel_aesni;     /* AES-NI on XMM registers */
+extern const struct crypt_xts_kernel crypt_xts_kernel_portable;  /* BearSSL's bitsliced AES; any x86-64 */
 
 /* The fastest kernel that a processor with these features (enum crypt_cpu_feature bits) can run. Pure; never NULL.
  * A caller that does not want to save 256-bit registers leaves CRYPT_CPU_AVX2 out. */
@@ -70,7 +70,7 @@ struct crypt_xts {
  *   key_bytes  CRYPT_XTS_KEY_128 or CRYPT_XTS_KEY_256
  *   kernel     MUST be one this processor, and each that will use x, can run
  * 0; CRYPT_E_KEY_BYTES for another length; CRYPT_E_KEY_WEAK if both halves are equal. After an error x is wiped.
- * Clobbers the kernel's vector state. Needs about 3 KiB of stack and wipes it.
+ * Clobbers CRYPT_XMM, whatever the kernel. Uses less than 3 KiB of stack.
  * Source: IEEE Std 1619-2018, 5.1 "Data units and tweaks"; FIPS 140-3 Implementation Guidance, C.I "XTS-AES Key
  * Generation Requirements" for Key1 != Key2. */
 CRYPT_MUST_CHECK int crypt_xts_init(struct crypt_xts *x, const void *key, size_t key_bytes,
@@ -79,7 +79,8 @@ CRYPT_MUST_CHECK int crypt_xts_init(struct crypt_xts *x, const void *key, size_t
 /* Encrypt or decrypt whole data units, from src to dst (which may be the same buffer, but not overlap otherwise).
  *   unit      number of the first unit
  *   src, dst  [n_units * 512] bytes, any alignment; each byte is read once and written once
- * Cannot fail. MUST: unit + n_units - 1 does not wrap. n_units 0 does nothing. Clobbers x->kernel->clobbers.
+ * Cannot fail. MUST: unit + n_units - 1 does not wrap. n_units 0 does nothing. Clobbers x->kernel->clobbers, provided
+ * that the program's memcpy and memset use no wider registers. Uses less than 3 KiB of stack.
  * Source: IEEE Std 1619-2018, 5.3 "XTS-AES encryption procedure", 5.4 "XTS-AES decryption procedure". */
 void crypt_xts_encrypt(const struct crypt_xts *x, uint64_t unit, const void *src, void *dst, size_t n_units);
 void crypt_xts_decrypt(const struct crypt_xts *x, uint64_t unit, const void *src, void *dst, size_t n_units);

@@ -8,7 +8,7 @@ size_t n_runnable;
 
 void find_runnable(void) {
     const struct crypt_xts_kernel *all[] = {&crypt_xts_kernel_portable, &crypt_xts_kernel_aesni,
-                                            &crypt_xts_kernel_vaes};
+                                            &crypt_xts_kernel_vaes_avx2};
     n_runnable = 0;
     for (size_t i = 0; i < 3; i++) {
         bool can = (crypt_cpu_features() & all[i]->needs) == all[i]->needs;

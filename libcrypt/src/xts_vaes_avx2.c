@@ -119,8 +119,8 @@ static void decrypt(const struct crypt_xts *x, struct crypt_xts_batch *b, const 
     units(x, b, src, dst, n, false);
 }
 
-const struct crypt_xts_kernel crypt_xts_kernel_vaes = {
-    .name = "vaes",
+const struct crypt_xts_kernel crypt_xts_kernel_vaes_avx2 = {
+    .name = "vaes-avx2",
     .needs = CRYPT_CPU_AESNI | CRYPT_CPU_AVX2 | CRYPT_CPU_VAES | CRYPT_CPU_VPCLMULQDQ,
     .clobbers = CRYPT_YMM,
     .expand = crypt_aes_rounds_expand,
