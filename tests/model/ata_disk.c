@@ -1,0 +1,227 @@
+#include "ata_disk.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "ahci_wire.h"
+#include "fake_host.h"
+
+void ata_disk_init(struct ata_disk *d, uint64_t n_units, const char *serial) {
+    memset(d, 0, sizeof *d);
+    d->data = calloc(n_units, 512);
+    if (!d->data) fake_fail("out of memory");
+    d->n_units = n_units;
+    d->logical_bytes = 512;
+    d->ncq = true;
+    snprintf(d->serial, sizeof d->serial, "%s", serial);
+    snprintf(d->model, sizeof d->model, "MODEL DISK");
+}
+
+void ata_disk_free(struct ata_disk *d) { free(d->data); }
+
+static void put16(uint8_t *page, unsigned word, uint16_t v) { memcpy(page + 2 * word, &v, 2); }
+
+/* Strings fill their field with blanks and hold the first character of a pair in the upper byte. */
+static void put_string(uint8_t *page, unsigned word, unsigned n, const char *s) {
+    size_t len = strlen(s);
+    for (unsigned i = 0; i < n; i++) page[2 * word + (i ^ 1)] = i < len ? (uint8_t)s[i] : ' ';
+}
+
+/* ATA8-ACS 7.16 "IDENTIFY DEVICE". */
+static void identify(const struct ata_disk *d, uint8_t *page) {
+    uint64_t n = d->n_units * 512 / d->logical_bytes;
+    memset(page, 0, 512);
+    put16(page, 0, d->atapi ? 0x8580 : 0x0040);
+    put_string(page, 10, 20, d->serial);
+    put_string(page, 23, 8, "1.0");
+    put_string(page, 27, 40, d->model);
+    put16(page, 47, 0x8010);
+    put16(page, 49, 0x0300); /* LBA, DMA */
+    put16(page, 53, 0x0006);
+    put16(page, 60, (uint16_t)(n > 0x0fffffff ? 0xffff : n));
+    put16(page, 61, (uint16_t)(n > 0x0fffffff ? 0x0fff : n >> 16));
+    put16(page, 75, 31);
+    put16(page, 76, d->ncq ? 0x0102 : 0x0002);
+    put16(page, 80, 0x01f0);
+    put16(page, 82, 0x4021);
+    put16(page, 83, 0x7400); /* 48-bit, FLUSH CACHE, FLUSH CACHE EXT */
+    put16(page, 84, 0x4000);
+    put16(page, 85, 0x4021);
+    put16(page, 86, 0x3400);
+    put16(page, 87, 0x4000);
+    for (unsigned i = 0; i < 4; i++) put16(page, 100 + i, (uint16_t)(n >> (16 * i)));
+    if (d->logical_bytes != 512) {
+        put16(page, 106, 0x5000);
+        put16(page, 117, (uint16_t)(d->logical_bytes / 2));
+    }
+    put16(page, 169, 1); /* TRIM */
+}
+
+/* ACS-3 9.12 "NCQ Command Error log"; the last byte makes the sum zero. */
+static void error_log(const struct ata_disk *d, uint8_t *page) {
+    memset(page, 0, 512);
+    page[0] = d->error_tag;
+    page[2] = W_ST_DRDY | W_ST_ERR;
+    page[3] = W_ER_ABRT;
+    uint8_t sum = 0;
+    for (unsigned i = 0; i < 511; i++) sum = (uint8_t)(sum + page[i]);
+    page[511] = (uint8_t)-sum;
+}
+
+static uint64_t lba48(const uint8_t *f) {
+    return (uint64_t)f[4] | (uint64_t)f[5] << 8 | (uint64_t)f[6] << 16 | (uint64_t)f[8] << 24 | (uint64_t)f[9] << 32 |
+           (uint64_t)f[10] << 40;
+}
+
+static uint64_t lba28(const uint8_t *f) {
+    return (uint64_t)f[4] | (uint64_t)f[5] << 8 | (uint64_t)f[6] << 16 | (uint64_t)(f[7] & 0x0f) << 24;
+}
+
+static void media(struct ata_task *t, enum ata_move move, bool ext, const uint8_t *f) {
+    uint64_t n = ext ? (f[12] | (uint64_t)f[13] << 8) : f[12];
+    if (n == 0) n = ext ? 65536 : 256;
+    t->media = true;
+    t->move = move;
+    t->lba = ext ? lba48(f) : lba28(f);
+    t->n_bytes = n; /* logical sectors still */
+}
+
+static void queued(struct ata_task *t, enum ata_move move, const uint8_t *f) {
+    uint64_t n = f[3] | (uint64_t)f[11] << 8;
+    t->media = t->ncq = true;
+    t->move = move;
+    t->tag = f[12] >> 3;
+    t->lba = lba48(f);
+    t->n_bytes = n ? n : 65536;
+}
+
+static bool small(struct ata_task *t, uint64_t n) {
+    t->move = ATA_TO_HOST;
+    t->n_bytes = n;
+    return n <= sizeof t->small;
+}
+
+/* Reads and writes of sectors. False: another kind of command. */
+static bool media_command(const uint8_t *f, struct ata_task *t) {
+    t->pio = true;
+    switch (t->opcode) {
+    case W_READ:
+    case W_READ_MULTI: media(t, ATA_TO_HOST, false, f); return true;
+    case W_READ_EXT:
+    case W_READ_MULTI_EXT: media(t, ATA_TO_HOST, true, f); return true;
+    case W_WRITE:
+    case W_WRITE_MULTI: media(t, ATA_TO_DEVICE, false, f); return true;
+    case W_WRITE_EXT:
+    case W_WRITE_MULTI_EXT:
+    case W_WRITE_MULTI_FUA_EXT: media(t, ATA_TO_DEVICE, true, f); return true;
+    default: break;
+    }
+    t->pio = false;
+    switch (t->opcode) {
+    case W_READ_DMA: media(t, ATA_TO_HOST, false, f); return true;
+    case W_READ_DMA_EXT: media(t, ATA_TO_HOST, true, f); return true;
+    case W_WRITE_DMA: media(t, ATA_TO_DEVICE, false, f); return true;
+    case W_WRITE_DMA_EXT:
+    case W_WRITE_DMA_FUA_EXT: media(t, ATA_TO_DEVICE, true, f); return true;
+    case W_READ_FPDMA: queued(t, ATA_TO_HOST, f); return true;
+    case W_WRITE_FPDMA: queued(t, ATA_TO_DEVICE, f); return true;
+    default: return false;
+    }
+}
+
+static bool forbidden(struct ata_disk *d, uint8_t opcode) {
+    d->n_forbidden++;
+    d->last_forbidden = opcode;
+    return true; /* obeyed */
+}
+
+static bool other_command(struct ata_disk *d, const uint8_t *f, struct ata_task *t) {
+    switch (t->opcode) {
+    case W_NOP: return false;
+    case W_IDENTIFY:
+        t->pio = true;
+        identify(d, t->small);
+        return !d->atapi && small(t, 512);
+    case W_IDENTIFY_PACKET:
+        t->pio = true;
+        identify(d, t->small);
+        return d->atapi && small(t, 512);
+    case W_READ_LOG_EXT:
+    case W_READ_LOG_DMA_EXT:
+        t->pio = t->opcode == W_READ_LOG_EXT;
+        error_log(d, t->small);
+        if (f[4] == 0x10) d->ncq_error = false;
+        return small(t, f[12] * 512u);
+    case W_SMART:
+        if (f[3] == 0xd8 || f[3] == 0xda) return true;
+        if (f[3] != 0xd0 && f[3] != 0xd5) return forbidden(d, t->opcode);
+        t->pio = true;
+        return small(t, 512);
+    case W_DSM:
+        t->move = ATA_TO_DEVICE;
+        t->n_bytes = (f[12] | (uint64_t)f[13] << 8) * 512;
+        return (f[3] & 1) && t->n_bytes <= sizeof t->small;
+    case W_CHECK_POWER: t->count = 0xff; return true;
+    case W_VERIFY:
+    case W_VERIFY_EXT:
+    case W_SET_MULTI:
+    case W_STANDBY_NOW:
+    case W_IDLE_NOW:
+    case W_STANDBY:
+    case W_IDLE:
+    case W_SLEEP:
+    case W_FLUSH:
+    case W_FLUSH_EXT:
+    case W_SET_FEATURES: return true;
+    default: return forbidden(d, t->opcode);
+    }
+}
+
+/* A drive with one block, for READ(10) of anything. */
+static bool packet(const struct ata_disk *d, const uint8_t *acmd, struct ata_task *t) {
+    if (!d->atapi || acmd[0] == 0) return d->atapi;
+    for (unsigned i = 0; i < 2048; i++) t->small[i] = (uint8_t)(i * 7 + acmd[5]);
+    return acmd[0] == 0x28 && small(t, 2048);
+}
+
+bool ata_disk_begin(struct ata_disk *d, const uint8_t *f, const uint8_t *acmd, struct ata_task *t) {
+    memset(t, 0, sizeof *t);
+    t->opcode = d->last_opcode = f[2];
+    d->n_commands++;
+    bool ok;
+    if (t->opcode == W_PACKET) {
+        ok = packet(d, acmd, t);
+    } else if (d->ncq_error && !(t->opcode == W_READ_LOG_EXT && f[4] == 0x10)) {
+        ok = false;
+    } else if (media_command(f, t)) {
+        uint64_t n = d->n_units * 512 / d->logical_bytes;
+        if (!(f[7] & W_DEV_LBA)) forbidden(d, t->opcode); /* cylinder, head, sector */
+        ok = !d->atapi && t->lba < n && t->n_bytes <= n - t->lba;
+        t->lba *= d->logical_bytes / 512;
+        t->n_bytes *= d->logical_bytes;
+    } else {
+        ok = other_command(d, f, t);
+    }
+    d->n_aborted += !ok;
+    return ok;
+}
+
+void ata_disk_send(const struct ata_disk *d, const struct ata_task *t, uint64_t offset, uint8_t *dst, size_t n) {
+    memcpy(dst, t->media ? d->data + t->lba * 512 + offset : t->small + offset, n);
+}
+
+void ata_disk_take(struct ata_disk *d, struct ata_task *t, uint64_t offset, const uint8_t *src, size_t n) {
+    memcpy(t->media ? d->data + t->lba * 512 + offset : t->small + offset, src, n);
+}
+
+/* DATA SET MANAGEMENT, ACS-3 7.5: entries of 48 bits of LBA and 16 of length; what is trimmed reads as zeroes here. */
+void ata_disk_end(struct ata_disk *d, const struct ata_task *t) {
+    if (t->opcode != W_DSM) return;
+    for (uint64_t i = 0; i < t->n_bytes; i += 8) {
+        uint64_t entry, lba, n;
+        memcpy(&entry, t->small + i, 8);
+        lba = entry & 0xffffffffffff;
+        n = entry >> 48;
+        if (lba < d->n_units && n <= d->n_units - lba) memset(d->data + lba * 512, 0, n * 512);
+    }
+}
