@@ -32,16 +32,10 @@ static void print(EFI_SYSTEM_TABLE *st, const char *text) {
     st->ConOut->OutputString(st->ConOut, line);
 }
 
-/* In the image, so that the stack of the firmware is not asked for it. */
-static struct vmm_uefi uefi;
-
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st);
-
-__attribute__((no_stack_protector)) EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st) {
-    (void)image;
+static EFI_STATUS run(EFI_SYSTEM_TABLE *st, struct vmm_uefi *uefi) {
     const char *why;
     struct vmm_launch launch;
-    if (vmm_uefi_prepare(&uefi, st, REGION_BYTES, &launch, &why)) {
+    if (vmm_uefi_prepare(uefi, REGION_BYTES, &launch, &why)) {
         print(st, why);
         return EFI_OUT_OF_RESOURCES;
     }
@@ -53,9 +47,20 @@ __attribute__((no_stack_protector)) EFI_STATUS efi_main(EFI_HANDLE image, EFI_SY
     launch.arg_bytes = sizeof settings;
     if (vmm_launch(&launch, &why)) {
         print(st, why);
-        vmm_uefi_undo(&uefi, &launch);
+        vmm_uefi_undo(uefi, &launch);
         return EFI_UNSUPPORTED;
     }
     print(st, "minimal: running beneath you");
     return EFI_SUCCESS;
+}
+
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st);
+
+__attribute__((no_stack_protector)) EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st) {
+    static struct vmm_uefi uefi; /* in the image: the firmware's stack is small */
+    (void)image;
+    vmm_uefi_begin(&uefi, st);
+    EFI_STATUS status = run(st, &uefi);
+    vmm_uefi_end(&uefi);
+    return status;
 }

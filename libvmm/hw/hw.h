@@ -134,6 +134,33 @@ static inline void hw_mmio_write(uint64_t addr, unsigned n_bytes, uint64_t v) {
 /* The pointer through which the hypervisor reaches bus address a: its own page tables map everything 1:1. */
 static inline void *hw_direct(uint64_t a) { return (void *)(uintptr_t)a; }
 
+static inline uint64_t hw_xgetbv(void) {
+    uint32_t lo, hi;
+    __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+    return (uint64_t)hi << 32 | lo;
+}
+
+static inline void hw_xsetbv(uint64_t v) {
+    __asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)) : "memory");
+}
+
+static inline void hw_xsave(void *area, uint64_t mask) {
+    __asm__ volatile("xsave64 (%0)" : : "r"(area), "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32)) : "memory");
+}
+
+static inline void hw_xrstor(const void *area, uint64_t mask) {
+    __asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32)) : "memory");
+}
+
+#define HW_XMM_EACH(op)                                                                                                \
+    op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7) op(8) op(9) op(10) op(11) op(12) op(13) op(14) op(15)
+#define HW_XMM_SAVE(n)    "movups %%xmm" #n ", 16*" #n "(%0)\n"
+#define HW_XMM_RESTORE(n) "movups 16*" #n "(%0), %%xmm" #n "\n"
+static inline void hw_xmm_save(void *area) { __asm__ volatile(HW_XMM_EACH(HW_XMM_SAVE) : : "r"(area) : "memory"); }
+static inline void hw_xmm_restore(const void *area) {
+    __asm__ volatile(HW_XMM_EACH(HW_XMM_RESTORE) : : "r"(area) : "memory");
+}
+
 static inline void hw_pause(void) { __asm__ volatile("pause"); }
 static inline void hw_halt(void) { __asm__ volatile("hlt"); }
 static inline void hw_cli(void) { __asm__ volatile("cli" : : : "memory"); }

@@ -68,8 +68,7 @@ bool vmm_skip_insn(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
         n = insn.n_bytes;
     }
     vcpu->rip += n;
-    if (mode == VMM_INSN_16) vcpu->rip &= 0xffff;
-    if (mode == VMM_INSN_32) vcpu->rip &= 0xffffffff;
+    if (mode != VMM_INSN_64) vcpu->rip &= 0xffffffff;
     vmm_finish_insn(vcpu);
     return true;
 }
@@ -130,7 +129,7 @@ static void deliver_nmi(struct vmm_vcpu *vcpu) {
 
 static void nmi_exit(struct vmm_vcpu *vcpu) {
     vcpu->vmm->ops->take_nmi();
-    if (!__atomic_exchange_n(&vcpu->kick, 0, __ATOMIC_ACQ_REL)) deliver_nmi(vcpu); /* pairs with vmm_kick_others */
+    if (!__atomic_exchange_n(&vcpu->kick, 0, __ATOMIC_ACQ_REL)) deliver_nmi(vcpu); /* pairs with vmm_flush_nested */
 }
 
 static void iret_exit(struct vmm_vcpu *vcpu) {
@@ -203,7 +202,7 @@ _Noreturn void vmm_loop(struct vmm_vcpu *vcpu) {
     const struct vmm_cpu_ops *ops = vcpu->vmm->ops;
     for (;;) {
         struct vmm_exit exit;
-        __atomic_store_n(&vcpu->in_exit, false, __ATOMIC_SEQ_CST); /* pairs with vmm_kick_others */
+        __atomic_store_n(&vcpu->in_exit, false, __ATOMIC_SEQ_CST); /* pairs with vmm_flush_nested */
         ops->run(vcpu, &exit);
         __atomic_store_n(&vcpu->in_exit, true, __ATOMIC_SEQ_CST);
         vmm_exit_handle(vcpu, &exit);

@@ -37,6 +37,18 @@ size_t strlen(const char *s) {
     return n;
 }
 
+int strcmp(const char *a, const char *b) {
+    while (*a && *a == *b) a++, b++;
+    return (uint8_t)*a - (uint8_t)*b;
+}
+
+void *memchr(const void *p, int c, size_t n) {
+    const uint8_t *at = p;
+    for (; n; n--, at++)
+        if (*at == (uint8_t)c) return (void *)(uintptr_t)at;
+    return NULL;
+}
+
 /* _FORTIFY_SOURCE's variants: the size was checked where it is known, at run time here. */
 void *__memcpy_chk(void *restrict dst, const void *restrict src, size_t n, size_t size);
 void *__memset_chk(void *dst, int c, size_t n, size_t size);

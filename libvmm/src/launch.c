@@ -182,8 +182,9 @@ static int prepare(struct vmm *vmm, const struct vmm_launch *l, const char **why
     memcpy(arg, l->arg, l->arg_bytes);
     uint64_t delta = l->region.v - vmm->app_image;
     int (*setup)(struct vmm *, void *) = (int (*)(struct vmm *, void *))((uint64_t)(uintptr_t)l->setup + delta);
-    *why = "set-up declined";
-    return setup(vmm, arg) ? VMM_E_SETUP : 0;
+    int r = setup(vmm, arg);
+    *why = vmm->why[0] ? vmm->why : "set-up declined";
+    return r ? VMM_E_SETUP : 0;
 }
 
 static _Noreturn __attribute__((no_stack_protector)) void enter(struct vmm_vcpu *vcpu,

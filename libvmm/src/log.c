@@ -45,3 +45,10 @@ uint64_t vmm_now_us(const struct vmm *vmm) {
     uint64_t hz = vmm->tsc_hz ? vmm->tsc_hz : UINT64_C(2000000000), t = hw_rdtsc();
     return t / hz * 1000000 + t % hz * 1000000 / hz;
 }
+
+void vmm_decline(struct vmm *vmm, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vmm_vformat(vmm->why, sizeof vmm->why, fmt, ap);
+    va_end(ap);
+}

@@ -150,6 +150,7 @@ struct vmm {
     struct vmm_cpu_state *launch_state; /* [I] */
     uint64_t arena_next, arena_end;
     bool in_setup;
+    char why[160];                     /* vmm_decline */
     struct vmm_range ram[VMM_MAX_RAM]; /* [I] sorted, disjoint */
     uint32_t n_ram;                    /* [I] */
     uint32_t n_cpus;                   /* [I] size of vcpu[] and slot[] */
@@ -183,7 +184,6 @@ int vmm_mmio_trap_writes(struct vmm *vmm, gpa_t base, uint64_t n_bytes, vmm_trap
 enum vmm_insn_mode vmm_mode(const struct vmm_vcpu *vcpu); /* of the guest's code segment */
 
 /* log.c */
-void vmm_vlog(struct vmm *vmm, const char *fmt, va_list ap);
 void vmm_log_line(struct vmm *vmm, const char *line);
 
 /* exit.c */
@@ -209,7 +209,7 @@ void vmm_msr_exit(struct vmm_vcpu *vcpu, const struct vmm_exit *exit);
 int vmm_apic_init(struct vmm *vmm);
 void vmm_apic_send_nmi(struct vmm *vmm, uint32_t apic_id);
 uint32_t vmm_apic_id(struct vmm *vmm);
-void vmm_kick_others(struct vmm *vmm, const struct vmm_vcpu *self);
+void vmm_flush_nested(struct vmm *vmm);
 struct vmm_cpu_state vmm_sipi_state(uint8_t vector, uint32_t signature);
 
 int vmm_smp_init(struct vmm *vmm);

@@ -29,7 +29,7 @@ _Noreturn void vmm_start(struct vmm_vcpu *vcpu, const struct vmm_cpu_state *stat
     ops->load(vcpu, state);
     __atomic_store_n(&vcpu->kick, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&vcpu->running, 1,
-                     __ATOMIC_SEQ_CST); /* pairs with vmm_kick_others: from here on, flushes reach us */
+                     __ATOMIC_SEQ_CST); /* pairs with vmm_flush_nested: from here on, flushes reach us */
     vcpu->npt_generation = __atomic_load_n(&vcpu->vmm->npt_generation, __ATOMIC_SEQ_CST);
     vmm_loop(vcpu);
 }
@@ -81,18 +81,15 @@ int vmm_smp_init(struct vmm *vmm) {
     return 0;
 }
 
-/* Make every other processor drop its nested translations before we go on. One that is not in the guest will before it
- * enters; one that waits for a start-up IPI has none. Whoever is asked answers by the NMI exit alone, so two processors
- * that ask each other from within the hypervisor must not wait for the other's exit: bounded, and the answer of a
- * processor inside the hypervisor is that it will see the new generation. */
-void vmm_kick_others(struct vmm *vmm, const struct vmm_vcpu *self) {
+/* Every processor drops its nested translations before the guest can use them again. One that is in an exit, as the
+ * caller is, will see the new generation before it enters; one that waits for a start-up IPI flushes when it starts;
+ * one in the guest is fetched by an NMI. Bounded, because two processors may do this at the same time. */
+void vmm_flush_nested(struct vmm *vmm) {
     __atomic_add_fetch(&vmm->npt_generation, 1, __ATOMIC_SEQ_CST); /* pairs with svm_run */
     if (vmm->in_setup) return;
     for (uint32_t i = 0; i < vmm->n_cpus; i++) {
         struct vmm_vcpu *v = vmm->vcpu[i];
-        if (v == self || !__atomic_load_n(&v->running, __ATOMIC_ACQUIRE) ||
-            __atomic_load_n(&v->in_exit, __ATOMIC_SEQ_CST))
-            continue;
+        if (!__atomic_load_n(&v->running, __ATOMIC_ACQUIRE) || __atomic_load_n(&v->in_exit, __ATOMIC_SEQ_CST)) continue;
         __atomic_store_n(&v->kick, 1, __ATOMIC_SEQ_CST);
         vmm_apic_send_nmi(vmm, v->apic_id);
         for (unsigned spin = 0; spin < 1000000 && __atomic_load_n(&v->kick, __ATOMIC_ACQUIRE); spin++) {

@@ -120,7 +120,7 @@ int vmm_mmio_trap_writes(struct vmm *vmm, gpa_t base, uint64_t n_bytes, vmm_trap
                                        .counts_as = VMM_EXIT_APIC});
 }
 
-int vmm_mmio_move(struct vmm *vmm, struct vmm_vcpu *vcpu, int handle, gpa_t base) {
+int vmm_mmio_move(struct vmm *vmm, int handle, gpa_t base) {
     if (handle < 0 || (uint32_t)handle >= vmm->mmio.n) return VMM_E_INVAL;
     struct vmm_hook *h = &vmm->mmio.hook[handle];
     vmm_lock(&vmm->npt_lock);
@@ -137,6 +137,6 @@ int vmm_mmio_move(struct vmm *vmm, struct vmm_vcpu *vcpu, int handle, gpa_t base
         r = set_trap(vmm, h);
     }
     vmm_unlock(&vmm->npt_lock);
-    vmm_kick_others(vmm, vcpu); /* also when only the old place was given up: it costs nothing extra */
+    vmm_flush_nested(vmm); /* also when only the old place was given up: it costs nothing extra */
     return r;
 }

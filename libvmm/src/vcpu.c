@@ -1,6 +1,7 @@
 /* Guest registers by architectural name. The general ones, RIP and RFLAGS live in the vCPU between exit and entry; the
  * rest in the vendor's control block. */
 #include "priv.h"
+#include <hw.h>
 #include "msr_regs.h"
 
 uint64_t vmm_reg_get(const struct vmm_vcpu *vcpu, enum vmm_reg reg) {
@@ -62,3 +63,8 @@ void vmm_stats(const struct vmm *vmm, uint64_t out_exits[VMM_N_EXITS]) {
             out_exits[k] += __atomic_load_n(&vmm->vcpu[i]->n_exits[k], __ATOMIC_RELAXED);
     }
 }
+
+uint64_t vmm_device_read(hpa_t at, unsigned n_bytes) { return hw_mmio_read(at.v, n_bytes); }
+void vmm_device_write(hpa_t at, unsigned n_bytes, uint64_t value) { hw_mmio_write(at.v, n_bytes, value); }
+uint32_t vmm_port_read(uint16_t port, unsigned n_bytes) { return hw_in(port, n_bytes); }
+void vmm_port_write(uint16_t port, unsigned n_bytes, uint32_t value) { hw_out(port, n_bytes, value); }

@@ -41,15 +41,18 @@ static uint64_t measure_tsc(EFI_BOOT_SERVICES *bs) {
     return (hw_rdtsc() - t) * (1000000 / CALIBRATION_US);
 }
 
-__attribute__((no_stack_protector)) int vmm_uefi_prepare(struct vmm_uefi *u, EFI_SYSTEM_TABLE *st,
-                                                         uint64_t region_bytes, struct vmm_launch *out,
-                                                         const char **out_why) {
-    EFI_BOOT_SERVICES *bs = st->BootServices;
-    EFI_PHYSICAL_ADDRESS region = 0, low = 0x9f000;
+__attribute__((no_stack_protector)) void vmm_uefi_begin(struct vmm_uefi *u, EFI_SYSTEM_TABLE *st) {
     u->st = st;
     u->fs_base = hw_rdmsr(MSR_FS_BASE);
     u->canary[5] = hw_rdtsc() * UINT64_C(0x9e3779b97f4a7c15) & ~UINT64_C(0xff);
     hw_wrmsr(MSR_FS_BASE, (uint64_t)(uintptr_t)u->canary);
+}
+
+__attribute__((no_stack_protector)) void vmm_uefi_end(struct vmm_uefi *u) { hw_wrmsr(MSR_FS_BASE, u->fs_base); }
+
+int vmm_uefi_prepare(struct vmm_uefi *u, uint64_t region_bytes, struct vmm_launch *out, const char **out_why) {
+    EFI_BOOT_SERVICES *bs = u->st->BootServices;
+    EFI_PHYSICAL_ADDRESS region = 0, low = 0x9f000;
     memset(out, 0, sizeof *out);
     out->region_bytes = region_bytes;
     *out_why = "the firmware has no contiguous memory below 4 GiB for the hypervisor";
@@ -69,14 +72,12 @@ no_map:
 no_low:
     bs->FreePages(region, region_bytes / VMM_PAGE_BYTES);
 no_region:
-    hw_wrmsr(MSR_FS_BASE, u->fs_base);
     return VMM_E_NOMEM;
 }
 
-__attribute__((no_stack_protector)) void vmm_uefi_undo(struct vmm_uefi *u, const struct vmm_launch *launch) {
+void vmm_uefi_undo(struct vmm_uefi *u, const struct vmm_launch *launch) {
     EFI_BOOT_SERVICES *bs = u->st->BootServices;
     bs->SetMem(hw_direct(launch->region.v), launch->region_bytes, 0); /* it may hold copies of keys */
     bs->FreePages(launch->low_page.v, 1);
     bs->FreePages(launch->region.v, launch->region_bytes / VMM_PAGE_BYTES);
-    hw_wrmsr(MSR_FS_BASE, u->fs_base);
 }

@@ -10,14 +10,19 @@
 struct vmm_uefi {
     EFI_SYSTEM_TABLE *st;
     struct vmm_range ram[VMM_MAX_RAM];
-    UINT64 region_pages, fs_base;
+    UINT64 fs_base;
     UINT64 canary[8]; /* where %fs points meanwhile */
 };
 
+/* First thing in efi_main: point %fs at a block of our own, for the stack protector; and last, put it back. Functions
+ * around these calls, efi_main itself, MUST be __attribute__((no_stack_protector)). */
+void vmm_uefi_begin(struct vmm_uefi *u, EFI_SYSTEM_TABLE *st);
+void vmm_uefi_end(struct vmm_uefi *u);
+
 /* Reserve region_bytes (a multiple of VMM_REGION_ALIGN) and a page below 1 MiB as EfiReservedMemoryType, measure the
  * time-stamp counter, and fill *out except max_cpus, serial_port, setup and arg. 0, or negative with *out_why one
- * sentence and nothing reserved. Also points %fs at a block of its own, for the stack protector. */
-int vmm_uefi_prepare(struct vmm_uefi *u, EFI_SYSTEM_TABLE *st, uint64_t region_bytes, struct vmm_launch *out,
+ * sentence and nothing reserved. */
+int vmm_uefi_prepare(struct vmm_uefi *u, uint64_t region_bytes, struct vmm_launch *out,
                      const char **out_why) VMM_MUST_CHECK;
 
 /* Give everything back after vmm_launch() failed. */

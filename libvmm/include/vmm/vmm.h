@@ -16,7 +16,9 @@
 #ifndef VMM_VMM_H
 #define VMM_VMM_H
 
+#include <stdarg.h>
 #include <vmm/access.h>
+#include <vmm/bits.h>
 #include <vmm/types.h>
 
 struct vmm;
@@ -81,7 +83,7 @@ typedef enum vmm_verdict vmm_trap_fn(struct vmm_vcpu *vcpu, void *cookie, struct
 int vmm_mmio_trap(struct vmm *vmm, gpa_t base, uint64_t n_bytes, vmm_trap_fn *fn, void *cookie) VMM_MUST_CHECK;
 /* Move a trap (a base address register was written). The old place is passed through again, even on error. On return no
  * processor still reaches the new place untrapped; a handler may still be running elsewhere. */
-int vmm_mmio_move(struct vmm *vmm, struct vmm_vcpu *vcpu, int handle, gpa_t base) VMM_MUST_CHECK;
+int vmm_mmio_move(struct vmm *vmm, int handle, gpa_t base) VMM_MUST_CHECK;
 
 /* Ports [first, first + n): access->addr is the port; string instructions arrive one element at a time.
  * VMM_E_BUSY if one of them is trapped already. Context: setup. */
@@ -177,6 +179,15 @@ bool vmm_dma_ok(const struct vmm *vmm, gpa_t at, uint64_t n_bytes);
  * VMM_E_RANGE if not mapped. */
 int vmm_translate(struct vmm_vcpu *vcpu, uint64_t linear, gpa_t *out) VMM_MUST_CHECK;
 
+/* ---- the machine's devices, untrapped: for handlers that decide for themselves what reaches them -------------------
+ */
+
+/* One access of exactly n_bytes (1, 2, 4, 8; ports 1, 2, 4), naturally aligned. Any context. */
+uint64_t vmm_device_read(hpa_t at, unsigned n_bytes);
+void vmm_device_write(hpa_t at, unsigned n_bytes, uint64_t value);
+uint32_t vmm_port_read(uint16_t port, unsigned n_bytes);
+void vmm_port_write(uint16_t port, unsigned n_bytes, uint32_t value);
+
 /* ---- time, log, statistics ----------------------------------------------------------------------------------------
  */
 
@@ -186,6 +197,10 @@ uint64_t vmm_now_us(const struct vmm *vmm);
  * the serial port of struct vmm_launch. Never log a secret. */
 #define VMM_LOG_BYTES 16384u
 void vmm_log(struct vmm *vmm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void vmm_vlog(struct vmm *vmm, const char *fmt, va_list ap);
+
+/* Say why setup() is about to decline: becomes *out_why of vmm_launch(). One sentence, formatted as vmm_log's. */
+void vmm_decline(struct vmm *vmm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 enum vmm_exit_kind {
     VMM_EXIT_MMIO,
@@ -208,6 +223,21 @@ enum vmm_exit_kind {
 /* Exits by cause since launch, summed over all processors. Any context; approximate while they run. */
 void vmm_stats(const struct vmm *vmm, uint64_t out_exits[VMM_N_EXITS]);
 const char *vmm_exit_name(enum vmm_exit_kind kind);
+
+/* ---- vector registers ------------------------------------------------------------------------------------------- */
+
+/* They hold the guest's values while a handler runs, and libvmm itself never touches them. Code that does (a cipher) is
+ * bracketed by these two, on one processor, without nesting; *v is the caller's, for the time in between.
+ * Context: setup, or any handler. XMM: registers 0-15, 128 bits. YMM: 256 bits, and AVX is usable in between even if
+ * the guest has not enabled it; MUST: the processor has XSAVE and AVX. */
+enum vmm_vector_width { VMM_XMM, VMM_YMM };
+struct vmm_vector {
+    uint64_t area[2048 / 8] __attribute__((aligned(64))); /* an XSAVE area, standard format, components 1, 2 and 6 */
+    uint64_t cr0, cr4, xcr0, mask;
+    enum vmm_vector_width width;
+};
+void vmm_vector_begin(struct vmm_vector *v, enum vmm_vector_width width);
+void vmm_vector_end(struct vmm_vector *v);
 
 /* Stop everything with a readable report: message, registers, last exit, symbolised backtrace, tail of the log. For
  * broken promises of our own only. */

@@ -88,7 +88,7 @@ static unsigned insn_bytes_of(const struct svm_maps *maps, const struct svm_vmcb
 static void svm_run(struct vmm_vcpu *vcpu, struct vmm_exit *out_exit) {
     struct svm_vmcb *vmcb = vmcb_of(vcpu);
     struct vmm *vmm = vcpu->vmm;
-    uint32_t generation = __atomic_load_n(&vmm->npt_generation, __ATOMIC_ACQUIRE); /* pairs with vmm_kick_others */
+    uint32_t generation = __atomic_load_n(&vmm->npt_generation, __ATOMIC_ACQUIRE); /* pairs with vmm_flush_nested */
     if (generation != vcpu->npt_generation) {
         vcpu->npt_generation = generation;
         vmcb->c.tlb_control = SVM_TLB_FLUSH_ALL;

@@ -1,0 +1,29 @@
+/* The parts of the UEFI application. All of it runs with boot services alive, first on the bare machine, then as the
+ * guest. */
+#ifndef EFI_APP_H
+#define EFI_APP_H
+
+#include <efi.h>
+#include <stdbool.h>
+
+/* console.c: the firmware's console, which is screen and serial line as its settings say */
+void con_init(EFI_SYSTEM_TABLE *st);
+void con_print(const char *text);                           /* as it stands, ASCII or UTF-8; \n starts a line */
+void con_line(const char *a, const char *b, const char *c); /* the three in one line; NULL for none */
+void con_wait_key(void);
+
+/* files.c */
+struct app_files {
+    EFI_SYSTEM_TABLE *st;
+    EFI_HANDLE image;
+    EFI_LOADED_IMAGE *loaded;
+};
+EFI_STATUS files_init(struct app_files *f, EFI_HANDLE image, EFI_SYSTEM_TABLE *st);
+/* Read a whole file beside the application into pool memory (free with files_free), at most max_bytes. */
+EFI_STATUS files_read(struct app_files *f, const char *name, UINTN max_bytes, void **out, UINTN *out_bytes);
+void files_free(struct app_files *f, void *p, UINTN n_bytes); /* wipes it first */
+/* Load and start another application: path (UTF-8, from the root) on our own volume, else on any that has it.
+ * Does not return if that one takes over the machine. */
+EFI_STATUS files_start(struct app_files *f, const char *path, const char *options);
+
+#endif

@@ -1,0 +1,134 @@
+/* see sekisho.h. Runs once, beneath the future guest. */
+#include "sekisho.h"
+#include <block/policy.h>
+#include <crypt/wipe.h>
+#include <crypt/xts.h>
+#include <dvi/ahci.h>
+#include <dvi/pci.h>
+#include <string.h>
+#include "../machine/machine.h"
+
+#define MAX_CONTROLLERS 4u
+#define POOL_BYTES      (UINT32_C(1) << 20) /* bounce memory of one controller */
+
+/* A key in use. One vector save area a key would not do: several processors may use it at once. */
+struct key {
+    struct crypt_xts xts;
+    struct product *product;
+};
+
+struct product {
+    struct machine machine;
+    struct dvi_pci_guard guard;
+    struct conf *conf; /* without key bytes after setup; names and matches stay */
+    struct key key[CONF_KEYS_MAX];
+    struct dvi_blk_transform transform[CONF_KEYS_MAX];
+    struct dvi_policy policy[CONF_DISKS_MAX];
+    bool found[CONF_DISKS_MAX];
+    struct dvi_ahci ahci[MAX_CONTROLLERS];
+};
+
+/* ---- keys ---- */
+
+static void with_vectors(const struct crypt_xts *x,
+                         void (*fn)(const struct crypt_xts *, uint64_t, const void *, void *, size_t), uint64_t unit,
+                         const void *src, void *dst, size_t n_units) {
+    struct vmm_vector saved;
+    vmm_vector_begin(&saved, x->kernel->clobbers == CRYPT_YMM ? VMM_YMM : VMM_XMM);
+    fn(x, unit, src, dst, n_units);
+    vmm_vector_end(&saved);
+}
+
+static void key_encrypt(void *ctx, uint64_t unit, const void *src, void *dst, size_t n_units) {
+    const struct key *k = ctx;
+    with_vectors(&k->xts, crypt_xts_encrypt, unit, src, dst, n_units);
+}
+
+static void key_decrypt(void *ctx, uint64_t unit, const void *src, void *dst, size_t n_units) {
+    const struct key *k = ctx;
+    with_vectors(&k->xts, crypt_xts_decrypt, unit, src, dst, n_units);
+}
+
+static void nothing(void *ctx) { (void)ctx; }
+
+static int init_keys(struct product *p) {
+    struct vmm_vector saved;
+    struct conf *conf = p->conf;
+    vmm_vector_begin(&saved, VMM_XMM);
+    uint32_t features = crypt_cpu_features();
+    vmm_vector_end(&saved);
+    const struct crypt_xts_kernel *kernel = crypt_xts_kernel_best(features);
+    int r = 0;
+    for (unsigned i = 0; i < conf->n_keys && !r; i++) {
+        vmm_vector_begin(&saved, kernel->clobbers == CRYPT_YMM ? VMM_YMM : VMM_XMM);
+        r = crypt_xts_init(&p->key[i].xts, conf->key[i].bytes, conf->key[i].n_bytes, kernel);
+        vmm_vector_end(&saved);
+        crypt_wipe(conf->key[i].bytes, sizeof conf->key[i].bytes);
+        p->transform[i] = (struct dvi_blk_transform){
+            .ctx = &p->key[i], .encrypt = key_encrypt, .decrypt = key_decrypt, .begin = nothing, .end = nothing};
+    }
+    if (r)
+        vmm_decline(p->machine.vmm, "a key of sekisho.conf cannot be used");
+    else if (conf->n_keys)
+        vmm_log(p->machine.vmm, "sekisho: AES-XTS by %s", kernel->name);
+    return r;
+}
+
+/* ---- disks ---- */
+
+static const struct dvi_policy *policy_for(void *cookie, const struct dvi_disk_id *id) {
+    struct product *p = cookie;
+    struct conf_disk_id who = {.bus = id->bdf.bus, .dev = id->bdf.dev, .fn = id->bdf.fn, .port = (uint8_t)id->port};
+    memcpy(who.serial, id->serial, sizeof who.serial);
+    memcpy(who.model, id->model, sizeof who.model);
+    int i = conf_disk_find(p->conf, &who);
+    vmm_log(p->machine.vmm, "sekisho: disk %s (serial %s) on port %u: %s%s", id->model, id->serial, id->port,
+            i < 0 ? "no section of sekisho.conf, clear" : "section ", i < 0 ? "" : p->conf->disk[i].name);
+    if (i < 0) return NULL;
+    p->found[i] = true;
+    return &p->policy[i];
+}
+
+static int init_controllers(struct product *p) {
+    struct vmm *vmm = p->machine.vmm;
+    struct dvi_bdf at[MAX_CONTROLLERS];
+    size_t n = dvi_pci_find(&p->machine.host, PCI_CLASS_SATA_AHCI, at, MAX_CONTROLLERS);
+    if (n > MAX_CONTROLLERS) {
+        vmm_decline(vmm, "this machine has %u AHCI controllers, more than the %u supported", (unsigned)n,
+                    MAX_CONTROLLERS);
+        return -1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct dvi_ahci_config config = {.cookie = p, .policy_for = policy_for, .pool_bytes = POOL_BYTES};
+        int r = dvi_ahci_init(&p->ahci[i], &p->machine.host, at[i], &config);
+        if (r) {
+            vmm_decline(vmm, "the AHCI controller at %02x:%02x.%x could not be taken over (error %d)", at[i].bus,
+                        at[i].dev, at[i].fn, r);
+            return r;
+        }
+    }
+    for (unsigned i = 0; i < p->conf->n_disks; i++) {
+        if (p->found[i]) continue;
+        vmm_decline(vmm, "no disk of this machine matches section [disk \"%s\"] of sekisho.conf",
+                    p->conf->disk[i].name);
+        return -1;
+    }
+    return 0;
+}
+
+int sekisho_setup(struct vmm *vmm, void *arg) {
+    struct sekisho_settings *s = arg;
+    struct product *p = vmm_alloc(vmm, sizeof *p);
+    if (!p) {
+        vmm_decline(vmm, "the reserved region is too small");
+        return -1;
+    }
+    p->conf = &s->conf;
+    if (machine_init(&p->machine, vmm, s->ecam, s->ecam_first_bus, s->ecam_last_bus) || init_keys(p)) return -1;
+    for (unsigned i = 0; i < s->conf.n_disks; i++) policy_from_conf(&s->conf, i, p->transform, &p->policy[i]);
+    if (dvi_pci_guard_init(&p->guard, &p->machine.host)) {
+        vmm_decline(vmm, "the host bridge's configuration space cannot be trapped");
+        return -1;
+    }
+    return init_controllers(p);
+}
