@@ -137,11 +137,15 @@
 #define ATA_ID_COMMANDS1      82u                 /* supported; enabled in 85 */
 #define ATA_ID_COMMANDS2      83u                 /* supported; enabled in 86 */
 #define ATA_ID_LBA48          ((uint16_t)BIT(10)) /* of word 83 */
-#define ATA_ID_SECTORS48      100u                /* four words */
+#define ATA_ID_ENABLED1       85u
+#define ATA_ID_ENABLED2       86u
+#define ATA_ID_SECTORS48      100u /* four words */
 #define ATA_ID_SECTOR_SIZE    106u
 #define ATA_ID_SECTOR_VALID   ((uint16_t)BITS(15, 14)) /* 1: the word counts */
 #define ATA_ID_SECTOR_LARGE   ((uint16_t)BIT(12))      /* more than 256 words, see word 117 */
 #define ATA_ID_LOGICAL_WORDS  117u                     /* two words: words per logical sector */
+#define ATA_ID_SECURITY       128u                     /* status of SECURITY */
+#define ATA_ID_SCT            206u                     /* SCT command transport: works through log writes */
 #define ATA_ID_INTEGRITY      255u
 #define ATA_ID_INTEGRITY_SIGN 0xa5u /* low byte; the high one is a checksum */
 
