@@ -50,7 +50,6 @@ static void post_setup(struct ahci_model *m, struct ahci_model_port *p, const st
         uint8_t fis[20] = {W_FIS_PIO_SETUP, t->move == ATA_TO_HOST ? 0x60 : 0x40, W_ST_DRDY | W_ST_DRQ};
         fis[15] = W_ST_DRDY;
         fis[16] = 0x00, fis[17] = 0x02;
-        p->is |= W_IS_PSS;
         post(m, p, W_RFIS_PSFIS, fis, sizeof fis);
     } else if (t->ncq) {
         uint8_t fis[28] = {W_FIS_DMA_SETUP, t->move == ATA_TO_HOST ? 0x60 : 0x40};
@@ -200,7 +199,7 @@ static void finish(struct ahci_model *m, struct ahci_model_port *p, unsigned slo
     memcpy(fake_dma(m->fake, list + W_HEADER_BYTES * slot + 4, 4), &moved, 4);
     p->ci &= ~(1u << slot);
     if (s->task.pio && s->task.move == ATA_TO_HOST)
-        p->tfd = W_ST_DRDY; /* from the PIO Setup FIS; no other follows */
+        p->tfd = W_ST_DRDY, p->is |= W_IS_PSS; /* after its data, from the PIO Setup FIS; no other follows */
     else
         ahci_model_d2h(m, p, W_ST_DRDY, 0, W_IS_DHRS);
 }

@@ -101,32 +101,39 @@ static bool small(struct ata_task *t, uint64_t n) {
     return n <= sizeof t->small;
 }
 
-/* Reads and writes of sectors. False: another kind of command. */
+/* clang-format off */
+/* Reads and writes of sectors. */
+static const struct {
+    uint8_t opcode;
+    enum ata_move move;
+    bool pio, ext, queued;
+} media_commands[] = {
+    {W_READ, ATA_TO_HOST, true, false, false},         {W_READ_OLD, ATA_TO_HOST, true, false, false},
+    {W_READ_MULTI, ATA_TO_HOST, true, false, false},   {W_READ_EXT, ATA_TO_HOST, true, true, false},
+    {W_READ_MULTI_EXT, ATA_TO_HOST, true, true, false},
+    {W_WRITE, ATA_TO_DEVICE, true, false, false},      {W_WRITE_OLD, ATA_TO_DEVICE, true, false, false},
+    {W_WRITE_MULTI, ATA_TO_DEVICE, true, false, false}, {W_WRITE_EXT, ATA_TO_DEVICE, true, true, false},
+    {W_WRITE_MULTI_EXT, ATA_TO_DEVICE, true, true, false}, {W_WRITE_MULTI_FUA_EXT, ATA_TO_DEVICE, true, true, false},
+    {W_READ_DMA, ATA_TO_HOST, false, false, false},    {W_READ_DMA_OLD, ATA_TO_HOST, false, false, false},
+    {W_READ_DMA_EXT, ATA_TO_HOST, false, true, false},
+    {W_WRITE_DMA, ATA_TO_DEVICE, false, false, false}, {W_WRITE_DMA_OLD, ATA_TO_DEVICE, false, false, false},
+    {W_WRITE_DMA_EXT, ATA_TO_DEVICE, false, true, false}, {W_WRITE_DMA_FUA_EXT, ATA_TO_DEVICE, false, true, false},
+    {W_READ_FPDMA, ATA_TO_HOST, false, true, true},    {W_WRITE_FPDMA, ATA_TO_DEVICE, false, true, true},
+};
+/* clang-format on */
+
+/* False: another kind of command. */
 static bool media_command(const uint8_t *f, struct ata_task *t) {
-    t->pio = true;
-    switch (t->opcode) {
-    case W_READ:
-    case W_READ_MULTI: media(t, ATA_TO_HOST, false, f); return true;
-    case W_READ_EXT:
-    case W_READ_MULTI_EXT: media(t, ATA_TO_HOST, true, f); return true;
-    case W_WRITE:
-    case W_WRITE_MULTI: media(t, ATA_TO_DEVICE, false, f); return true;
-    case W_WRITE_EXT:
-    case W_WRITE_MULTI_EXT:
-    case W_WRITE_MULTI_FUA_EXT: media(t, ATA_TO_DEVICE, true, f); return true;
-    default: break;
+    for (unsigned i = 0; i < sizeof media_commands / sizeof media_commands[0]; i++) {
+        if (media_commands[i].opcode != t->opcode) continue;
+        if (media_commands[i].queued)
+            queued(t, media_commands[i].move, f);
+        else
+            media(t, media_commands[i].move, media_commands[i].ext, f);
+        t->pio = media_commands[i].pio;
+        return true;
     }
-    t->pio = false;
-    switch (t->opcode) {
-    case W_READ_DMA: media(t, ATA_TO_HOST, false, f); return true;
-    case W_READ_DMA_EXT: media(t, ATA_TO_HOST, true, f); return true;
-    case W_WRITE_DMA: media(t, ATA_TO_DEVICE, false, f); return true;
-    case W_WRITE_DMA_EXT:
-    case W_WRITE_DMA_FUA_EXT: media(t, ATA_TO_DEVICE, true, f); return true;
-    case W_READ_FPDMA: queued(t, ATA_TO_HOST, f); return true;
-    case W_WRITE_FPDMA: queued(t, ATA_TO_DEVICE, f); return true;
-    default: return false;
-    }
+    return false;
 }
 
 static bool forbidden(struct ata_disk *d, uint8_t opcode) {
@@ -135,17 +142,27 @@ static bool forbidden(struct ata_disk *d, uint8_t opcode) {
     return true; /* obeyed */
 }
 
+/* Without data, and harmless. */
+static bool is_harmless(const uint8_t *f) {
+    static const uint8_t opcodes[] = {W_DEVICE_RESET, W_NATIVE_MAX_EXT, W_VERIFY,   W_VERIFY_OLD, W_VERIFY_EXT,
+                                      W_SET_MULTI,    W_STANDBY_NOW,    W_IDLE_NOW, W_STANDBY,    W_IDLE,
+                                      W_CHECK_POWER,  W_SLEEP,          W_FLUSH,    W_FLUSH_EXT,  W_NATIVE_MAX};
+    static const uint8_t features[] = {0x02, 0x03, 0x05, 0x06, 0x07, 0x10, 0x42, 0x4a, 0x55,
+                                       0x66, 0x82, 0x85, 0x86, 0x90, 0xaa, 0xc2, 0xcc};
+    if (f[2] == W_SET_FEATURES) return memchr(features, f[3], sizeof features) != NULL;
+    if (f[2] == W_SMART) return f[3] == 0xd8 || f[3] == 0xda;
+    return memchr(opcodes, f[2], sizeof opcodes) != NULL;
+}
+
 static bool other_command(struct ata_disk *d, const uint8_t *f, struct ata_task *t) {
+    if (is_harmless(f)) return true;
     switch (t->opcode) {
     case W_NOP: return false;
     case W_IDENTIFY:
-        t->pio = true;
-        identify(d, t->small);
-        return !d->atapi && small(t, 512);
     case W_IDENTIFY_PACKET:
         t->pio = true;
         identify(d, t->small);
-        return d->atapi && small(t, 512);
+        return d->atapi == (t->opcode == W_IDENTIFY_PACKET) && small(t, 512);
     case W_READ_LOG_EXT:
     case W_READ_LOG_DMA_EXT:
         t->pio = t->opcode == W_READ_LOG_EXT;
@@ -153,26 +170,13 @@ static bool other_command(struct ata_disk *d, const uint8_t *f, struct ata_task 
         if (f[4] == 0x10) d->ncq_error = false;
         return small(t, f[12] * 512u);
     case W_SMART:
-        if (f[3] == 0xd8 || f[3] == 0xda) return true;
-        if (f[3] != 0xd0 && f[3] != 0xd5) return forbidden(d, t->opcode);
         t->pio = true;
+        if (f[3] != 0xd0 && f[3] != 0xd1 && f[3] != 0xd5) return forbidden(d, t->opcode);
         return small(t, 512);
     case W_DSM:
         t->move = ATA_TO_DEVICE;
         t->n_bytes = (f[12] | (uint64_t)f[13] << 8) * 512;
         return (f[3] & 1) && t->n_bytes <= sizeof t->small;
-    case W_CHECK_POWER: t->count = 0xff; return true;
-    case W_VERIFY:
-    case W_VERIFY_EXT:
-    case W_SET_MULTI:
-    case W_STANDBY_NOW:
-    case W_IDLE_NOW:
-    case W_STANDBY:
-    case W_IDLE:
-    case W_SLEEP:
-    case W_FLUSH:
-    case W_FLUSH_EXT:
-    case W_SET_FEATURES: return true;
     default: return forbidden(d, t->opcode);
     }
 }

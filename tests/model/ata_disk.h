@@ -30,7 +30,6 @@ struct ata_task {
     bool ncq, pio, media; /* media: data of the sectors from lba on; else of small */
     uint64_t lba;         /* in 512-byte units */
     uint64_t n_bytes;
-    uint8_t count; /* what the count register reads afterwards (CHECK POWER MODE) */
     uint8_t small[4096];
 };
 
