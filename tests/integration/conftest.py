@@ -37,11 +37,11 @@ class Lab:
     def conf(self, boot=""):
         return disks.conf(self.image, boot)
 
-    def start(self, job, smp=2, boot="next", esp="disk", conf=None, append="quiet", reboot=False, extra=()):
+    def start(self, job, smp=2, boot="next", esp="disk", conf=None, append="quiet", reboot=False, loader=LOADER, extra=()):
         """Switch a machine on; the caller follows it."""
         self.n_boots += 1
-        loader = None if NATIVE else LOADER
-        assert NATIVE or LOADER.exists(), f"{LOADER} is not built"
+        loader = None if NATIVE else loader
+        assert NATIVE or loader.exists(), f"{loader} is not built"
         files = vm.boot_files(job, loader, conf or self.conf(), boot, append)
         return vm.start(self.folder / f"boot{self.n_boots}", self.image, files, smp=smp, esp=esp, reboot=reboot, extra=extra)
 
