@@ -57,15 +57,9 @@ bool vmm_skip_insn(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
     enum vmm_insn_mode mode = vmm_mode(vcpu);
     unsigned n = exit->n_insn_bytes;
     if (n == 0) {
-        uint8_t bytes[15];
-        struct vmm_insn insn;
-        unsigned got = vmm_fetch(vcpu, bytes);
-        if (got == 0) return false;
-        if (vmm_insn_decode(bytes, got, mode, &insn)) { /* changed under our feet by another processor */
-            vmm_inject(vcpu, VECTOR_UD, 0);
-            return false;
-        }
-        n = insn.n_bytes;
+        const struct vmm_insn *insn = vmm_insn_at_rip(vcpu, exit);
+        if (!insn) return false;
+        n = insn->n_bytes;
     }
     vcpu->rip += n;
     if (mode != VMM_INSN_64) vcpu->rip &= 0xffffffff;

@@ -49,7 +49,7 @@ static int map_image(struct vmm *vmm) {
 /* All of the bus 1:1, data only; our image write-xor-execute; page 0 absent; the trampoline page executable once
  * filled. */
 int vmm_host_init(struct vmm *vmm) {
-    unsigned bits = vmm->phys_bits < 46 ? vmm->phys_bits : 46; /* the lower canonical half, and half of that */
+    unsigned bits = vmm->direct_bits;
     uint64_t n_pages =
         1 + (bits > 39 ? UINT64_C(1) << (bits - 39) : 1) + vmm->region.n_bytes / VMM_REGION_ALIGN + HOST_SPLIT_PAGES;
     void *pool = vmm_alloc(vmm, n_pages * VMM_PAGE_BYTES);

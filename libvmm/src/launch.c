@@ -114,6 +114,7 @@ static struct vmm *make_vmm(const struct vmm_launch *l) {
     vmm->n_ram = l->n_ram;
     memcpy(vmm->ram, l->ram, l->n_ram * sizeof *l->ram);
     vmm->phys_bits = hw_cpuid(CPUID_EXT_SIZES, 0).eax & 0xff;
+    vmm->direct_bits = vmm->phys_bits < 47 ? vmm->phys_bits : 47; /* the lower canonical half */
     vmm->in_setup = true;
     for (unsigned i = 0; i < sizeof vendors / sizeof vendors[0]; i++)
         if (!vendors[i]->unsupported()) vmm->ops = vendors[i];

@@ -9,6 +9,7 @@
 #include <vmm/lock.h>
 #include <vmm/vmm.h>
 #include "pt.h"
+#include "walk.h"
 
 #define VMM_ASSERT(c)                                                                                                  \
     do {                                                                                                               \
@@ -78,6 +79,27 @@ struct vmm_cpu_state {
         seg[10]; /* by enum vmm_segment_name; the hidden parts of FS, GS, LDTR and TR are live ones at launch */
 };
 
+/* How the guest's addresses were translated at the moment of an exit: read often, so kept apart from the control block.
+ */
+struct vmm_context {
+    uint64_t cr0, cr3, cr4, efer, cs_base;
+    uint16_t cs_attrib;
+    uint8_t cpl;
+};
+
+/* code.c: an instruction decoded before, and what must still hold for it to be the same one. */
+#define CODE_ENTRIES 8u
+struct code_entry {
+    uint64_t rip;
+    struct vmm_context at;
+    unsigned n_tables; /* 0: empty */
+    const uint64_t *table_entry[5];
+    uint64_t table_value[5];
+    const uint64_t *bytes_at;
+    uint64_t bytes[2], mask[2]; /* of the instruction's own bytes */
+    struct vmm_insn insn;
+};
+
 /* One processor. The assembly knows the first members by offset (asm_offsets below); FS points here while we run. */
 struct vmm_vcpu {
     struct vmm_vcpu *self; /* 0x00 [I] */
@@ -89,22 +111,24 @@ struct vmm_vcpu {
     uint64_t stack_top;    /* 0xc0 [I] */
     struct vmm *vmm;       /* 0xc8 [I] */
     uint64_t rip, rflags;  /* [V] valid from exit to entry, like gpr[] */
+    struct vmm_context at; /* [V] what the vendor's run() found at the exit */
     uint32_t index;        /* [I] */
     uint32_t apic_id;      /* [I] after claimed */
     uint32_t running;      /* [A] between its first entry and an INIT */
 
-    uint32_t kick;                 /* [A] somebody waits for this processor to leave the guest once */
-    uint32_t npt_generation;       /* [V] */
-    uint32_t nmi_taken;            /* [V] set by the NMI handler */
-    bool nmi_blocked, nmi_pending; /* [V] */
-    bool in_exit;                  /* [V] */
-    struct vmm_event inject;       /* [V] */
-    bool shutdown;                 /* [V] the guest has triple-faulted */
-    const struct vmm_exit *exit;   /* [V] the one being handled, for reports */
-    uint64_t n_exits[VMM_N_EXITS]; /* [V] read by anyone */
-    struct host_area *area;        /* [I] descriptor tables and stacks */
-    void *vendor;                  /* [I] VMCB or VMCS */
-    void *vendor_host;             /* [I] */
+    uint32_t kick;                        /* [A] somebody waits for this processor to leave the guest once */
+    uint32_t npt_generation;              /* [V] */
+    bool nmi_blocked, nmi_pending;        /* [V] */
+    bool in_exit;                         /* [V] */
+    struct vmm_event inject;              /* [V] */
+    bool shutdown;                        /* [V] the guest has triple-faulted */
+    const struct vmm_exit *exit;          /* [V] the one being handled, for reports */
+    const struct vmm_exit *operand;       /* [V] whose place is the one memory operand of what is being emulated */
+    uint64_t n_exits[VMM_N_EXITS];        /* [V] read by anyone */
+    struct code_entry code[CODE_ENTRIES]; /* [V] */
+    struct host_area *area;               /* [I] descriptor tables and stacks */
+    void *vendor;                         /* [I] VMCB or VMCS */
+    void *vendor_host;                    /* [I] */
 };
 _Static_assert(offsetof(struct vmm_vcpu, canary) == 0x28, "%fs:0x28");
 _Static_assert(offsetof(struct vmm_vcpu, vmcb_pa) == 0x30 && offsetof(struct vmm_vcpu, gpr) == 0x40, "svm_run.S");
@@ -132,7 +156,6 @@ struct vmm_cpu_ops {
     uint64_t (*reg_get)(const struct vmm_vcpu *vcpu, enum vmm_reg reg); /* from VMM_CR0 on */
     void (*reg_set)(struct vmm_vcpu *vcpu, enum vmm_reg reg, uint64_t value);
     struct vmm_segment (*segment_get)(const struct vmm_vcpu *vcpu, enum vmm_segment_name name);
-    unsigned (*cpl)(const struct vmm_vcpu *vcpu);
     void (*skipped)(struct vmm_vcpu *vcpu); /* an instruction was completed for the guest: end STI's shadow */
     void (*iret_exit)(struct vmm_vcpu *vcpu, bool on);
     void (*take_nmi)(void); /* let the NMI that caused the exit reach our handler */
@@ -160,7 +183,8 @@ struct vmm {
     uint64_t host_cr3;                 /* [I] */
     struct pt host_pt, npt;
     uint64_t ones_page;                                /* [I] what hidden memory reads as */
-    unsigned phys_bits;                                /* [I] */
+    unsigned phys_bits;                                /* [I] width of the address bus */
+    unsigned direct_bits;                              /* [I] how much of it our own page tables reach */
     uint32_t npt_generation;                           /* [A] */
     struct vmm_lock npt_lock;                          /* mmio hooks and npt */
     struct vmm_hooks mmio, pio, msr, cpuid, hypercall; /* [I] except mmio[].first: [L npt_lock] */
@@ -177,8 +201,15 @@ struct vmm {
 /* pt.c, space.c: what the guest may touch */
 int vmm_space_init(struct vmm *vmm);
 bool vmm_is_ram(const struct vmm *vmm, uint64_t at, uint64_t n_bytes);
+/* True if the hypervisor itself can and may touch it: not its own memory, and within its page tables. */
+bool vmm_is_reachable(const struct vmm *vmm, uint64_t at, uint64_t n_bytes);
 bool vmm_is_hidden(const struct vmm *vmm, uint64_t at, uint64_t n_bytes);
 int vmm_mmio_trap_writes(struct vmm *vmm, gpa_t base, uint64_t n_bytes, vmm_trap_fn *fn, void *cookie) VMM_MUST_CHECK;
+
+/* translate.c: by the vCPU's own page tables */
+int vmm_walk(struct vmm_vcpu *vcpu, uint64_t linear, enum walk_access access, struct walk_result *out);
+/* The same; non-zero: the page fault was queued. */
+int vmm_walk_or_fault(struct vmm_vcpu *vcpu, uint64_t linear, enum walk_access access, gpa_t *out);
 
 /* vcpu.c */
 enum vmm_insn_mode vmm_mode(const struct vmm_vcpu *vcpu); /* of the guest's code segment */
@@ -196,10 +227,11 @@ void vmm_finish_insn(struct vmm_vcpu *vcpu); /* after RIP was moved on: RF, shad
 enum vmm_verdict vmm_call_trap(struct vmm_vcpu *vcpu, const struct vmm_hook *hook, struct vmm_access *access);
 enum vmm_verdict vmm_port_access(struct vmm_vcpu *vcpu, struct vmm_access *access); /* emulate.c */
 
+/* code.c: the instruction at the guest's RIP. NULL: an event was queued instead. */
+const struct vmm_insn *vmm_insn_at_rip(struct vmm_vcpu *vcpu, const struct vmm_exit *exit);
+
 /* emulate.c: instructions on trapped memory and string port I/O */
 void vmm_emulate(struct vmm_vcpu *vcpu, const struct vmm_exit *exit);
-/* Bytes at the guest's RIP: [15], returns how many could be read, 0 with a fault queued. */
-unsigned vmm_fetch(struct vmm_vcpu *vcpu, uint8_t out[15]);
 
 /* msr.c */
 int vmm_msr_init(struct vmm *vmm);

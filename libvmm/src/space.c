@@ -26,6 +26,11 @@ bool vmm_is_hidden(const struct vmm *vmm, uint64_t at, uint64_t n_bytes) {
            vmm_ranges_overlap(at, n_bytes, vmm->low_page, VMM_PAGE_BYTES);
 }
 
+bool vmm_is_reachable(const struct vmm *vmm, uint64_t at, uint64_t n_bytes) {
+    uint64_t limit = UINT64_C(1) << vmm->direct_bits;
+    return n_bytes <= limit && at <= limit - n_bytes && !vmm_is_hidden(vmm, at, n_bytes);
+}
+
 bool vmm_dma_ok(const struct vmm *vmm, gpa_t at, uint64_t n_bytes) {
     uint64_t limit = UINT64_C(1) << vmm->phys_bits;
     return n_bytes && n_bytes <= limit && at.v <= limit - n_bytes && !vmm_is_hidden(vmm, at.v, n_bytes);
@@ -75,7 +80,7 @@ int vmm_space_init(struct vmm *vmm) {
 /* ---- traps ---- */
 
 static bool trappable(const struct vmm *vmm, uint64_t base, uint64_t n_bytes) {
-    if (n_bytes == 0 || ((base | n_bytes) & VMM_PAGE_MASK) || !vmm_dma_ok(vmm, gpa(base), n_bytes)) return false;
+    if (n_bytes == 0 || ((base | n_bytes) & VMM_PAGE_MASK) || !vmm_is_reachable(vmm, base, n_bytes)) return false;
     for (uint32_t i = 0; i < vmm->n_ram; i++)
         if (vmm_ranges_overlap(base, n_bytes, vmm->ram[i].base, vmm->ram[i].n_bytes)) return false;
     for (uint32_t i = 0; i < vmm->mmio.n; i++)

@@ -26,16 +26,15 @@ struct vmm_segment vmm_segment_get(const struct vmm_vcpu *vcpu, enum vmm_segment
     return vcpu->vmm->ops->segment_get(vcpu, name);
 }
 
-unsigned vmm_cpl(const struct vmm_vcpu *vcpu) { return vcpu->vmm->ops->cpl(vcpu); }
+unsigned vmm_cpl(const struct vmm_vcpu *vcpu) { return vcpu->at.cpl; }
 uint32_t vmm_cpu_index(const struct vmm_vcpu *vcpu) { return vcpu->index; }
 struct vmm *vmm_of(const struct vmm_vcpu *vcpu) {
     return vcpu->vmm;
 }
 
 enum vmm_insn_mode vmm_mode(const struct vmm_vcpu *vcpu) {
-    uint16_t attrib = vmm_segment_get(vcpu, VMM_CS).attrib;
-    if ((vmm_reg_get(vcpu, VMM_EFER) & EFER_LMA) && (attrib & VMM_SEG_L)) return VMM_INSN_64;
-    return attrib & VMM_SEG_D ? VMM_INSN_32 : VMM_INSN_16;
+    if ((vcpu->at.efer & EFER_LMA) && (vcpu->at.cs_attrib & VMM_SEG_L)) return VMM_INSN_64;
+    return vcpu->at.cs_attrib & VMM_SEG_D ? VMM_INSN_32 : VMM_INSN_16;
 }
 
 static const char *const exit_names[VMM_N_EXITS] = {[VMM_EXIT_MMIO] = "mmio",

@@ -56,11 +56,22 @@ static bool allowed(const struct walk_regs *r, enum walk_access access, uint64_t
     return access != WALK_WRITE || (rights & PTE_W) || (!user && !(r->cr0 & CR0_WP));
 }
 
-int walk(const struct walk_regs *r, const struct walk_memory *mem, uint64_t linear, enum walk_access access, gpa_t *out,
-         uint32_t *out_error) {
-    *out_error = (access == WALK_WRITE ? PF_W : 0) | (access == WALK_FETCH ? PF_I : 0) | (r->cpl == 3 ? PF_U : 0);
+static uint64_t load(const void *entry, unsigned n_bytes) {
+    return n_bytes == 8 ? __atomic_load_n((const uint64_t *)entry, __ATOMIC_RELAXED)
+                        : __atomic_load_n((const uint32_t *)entry, __ATOMIC_RELAXED);
+}
+
+static uint64_t set_bits(void *entry, unsigned n_bytes, uint64_t bits) {
+    return n_bytes == 8 ? __atomic_or_fetch((uint64_t *)entry, bits, __ATOMIC_SEQ_CST)
+                        : __atomic_or_fetch((uint32_t *)entry, (uint32_t)bits, __ATOMIC_SEQ_CST);
+}
+
+int walk(const struct walk_regs *r, const struct walk_memory *mem, uint64_t linear, enum walk_access access,
+         struct walk_result *out) {
+    out->n_tables = 0;
+    out->error = (access == WALK_WRITE ? PF_W : 0) | (access == WALK_FETCH ? PF_I : 0) | (r->cpl == 3 ? PF_U : 0);
     if (!(r->cr0 & CR0_PG)) {
-        *out = gpa(linear & 0xffffffff);
+        out->gpa = gpa(linear & 0xffffffff);
         return 0;
     }
     struct walk_mode m = mode_of(r);
@@ -69,26 +80,27 @@ int walk(const struct walk_regs *r, const struct walk_memory *mem, uint64_t line
     for (unsigned level = m.levels;; level--) {
         unsigned shift = 12 + m.index_bits * (level - 1);
         uint64_t index = linear >> shift & (m.pae_root && level == 3 ? 3 : (1u << m.index_bits) - 1);
-        gpa_t at = gpa(table + index * m.entry_bytes);
-        uint64_t e = 0;
-        if (mem->read(mem->ctx, at, &e, m.entry_bytes)) {
-            *out_error |= PF_P | PF_RSVD; /* a table where no RAM is: reads as ones on the bus */
+        void *entry = mem->entry(mem->ctx, gpa(table + index * m.entry_bytes), m.entry_bytes);
+        if (!entry) {
+            out->error |= PF_P | PF_RSVD; /* a table where no RAM is: reads as ones on the bus */
             return 1;
         }
+        uint64_t e = load(entry, m.entry_bytes);
         if (!(e & PTE_P)) return 1;
         bool root = m.pae_root && level == 3;
         if (!root) rights = (rights & e & (PTE_W | PTE_U)) | ((rights | e) & PTE_NX);
         bool leaf = level == 1 || (m.large[level] && (e & PTE_PS));
-        bool dirty = leaf && access == WALK_WRITE;
         if (leaf && !allowed(r, access, rights)) {
-            *out_error |= PF_P;
+            out->error |= PF_P;
             return 1;
         }
-        uint64_t set = PTE_A | (dirty ? PTE_D : 0);
-        if (!root && access != WALK_PEEK && (e & set) != set) mem->set(mem->ctx, at, set, m.entry_bytes);
+        uint64_t set = PTE_A | (leaf && access == WALK_WRITE ? PTE_D : 0);
+        if (!root && access != WALK_PEEK && (e & set) != set) e = set_bits(entry, m.entry_bytes, set);
+        out->entry[out->n_tables] = entry;
+        out->value[out->n_tables++] = e;
         if (leaf) {
             uint64_t page_mask = (UINT64_C(1) << shift) - 1;
-            *out = gpa(leaf_base(&m, e, page_mask) | (linear & page_mask));
+            out->gpa = gpa(leaf_base(&m, e, page_mask) | (linear & page_mask));
             return 0;
         }
         table = m.entry_bytes == 8 ? e & PTE_ADDR : e & 0xfffff000;

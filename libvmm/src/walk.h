@@ -22,14 +22,21 @@ enum walk_access { WALK_READ, WALK_WRITE, WALK_FETCH, WALK_PEEK /* as a supervis
 
 struct walk_memory {
     void *ctx;
-    /* Read an entry of n_bytes (4 or 8); non-zero if it is not in RAM. */
-    int (*read)(void *ctx, gpa_t at, void *dst, size_t n_bytes);
-    /* Set bits in an entry, atomically with respect to other processors. */
-    void (*set)(void *ctx, gpa_t at, uint64_t bits, size_t n_bytes);
+    /* The table entry at a guest-physical address, n_bytes (4 or 8) long and so aligned; NULL if it is not in RAM.
+     * Others may change it at any time. */
+    void *(*entry)(void *ctx, gpa_t at, size_t n_bytes);
 };
 
-/* 0 and *out; or 1 and *out_error, the #PF error code. */
+struct walk_result {
+    gpa_t gpa;
+    uint32_t error; /* #PF error code, if it failed */
+    unsigned n_tables;
+    const void *entry[5]; /* what was read on the way, from the root */
+    uint64_t value[5];
+};
+
+/* 0 and out->gpa, or 1 and out->error. */
 int walk(const struct walk_regs *regs, const struct walk_memory *mem, uint64_t linear, enum walk_access access,
-         gpa_t *out, uint32_t *out_error);
+         struct walk_result *out);
 
 #endif

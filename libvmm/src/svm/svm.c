@@ -106,6 +106,13 @@ static void svm_run(struct vmm_vcpu *vcpu, struct vmm_exit *out_exit) {
     vcpu->gpr[VMM_RSP] = vmcb->s.rsp;
     vcpu->rip = vmcb->s.rip;
     vcpu->rflags = vmcb->s.rflags;
+    vcpu->at = (struct vmm_context){.cr0 = vmcb->s.cr0,
+                                    .cr3 = vmcb->s.cr3,
+                                    .cr4 = vmcb->s.cr4,
+                                    .efer = vmcb->s.efer,
+                                    .cs_base = vmcb->s.cs.base,
+                                    .cs_attrib = vmcb->s.cs.attrib,
+                                    .cpl = vmcb->s.cpl};
     svm_decode(&vmcb->c, out_exit);
     out_exit->n_insn_bytes = (uint8_t)insn_bytes_of(maps_of(vmm), vmcb);
 }
@@ -144,8 +151,6 @@ static struct vmm_segment svm_segment_get(const struct vmm_vcpu *vcpu, enum vmm_
     const struct svm_segment *g = by_name[name];
     return (struct vmm_segment){.selector = g->selector, .attrib = g->attrib, .limit = g->limit, .base = g->base};
 }
-
-static unsigned svm_cpl(const struct vmm_vcpu *vcpu) { return vmcb_of(vcpu)->s.cpl; }
 
 static void svm_skipped(struct vmm_vcpu *vcpu) { vmcb_of(vcpu)->c.interrupt_shadow &= ~SVM_INTERRUPT_SHADOW; }
 
@@ -189,7 +194,6 @@ const struct vmm_cpu_ops vmm_svm_ops = {
     .reg_get = svm_reg_get,
     .reg_set = svm_reg_set,
     .segment_get = svm_segment_get,
-    .cpl = svm_cpl,
     .skipped = svm_skipped,
     .iret_exit = svm_iret_exit,
     .take_nmi = hw_svm_gif_window,
