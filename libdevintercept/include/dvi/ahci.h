@@ -68,35 +68,37 @@ struct dvi_ahci_stats {
 struct dvi_ahci_slot {
     gpa_t header;                              /* the guest's command header */
     gpa_t prdt;                                /* the guest's next PRD */
-    uint32_t n_prds;                           /* not read yet */
+    uint32_t n_prds;                           /* ... and how many were not read yet */
     uint32_t prd_left;                         /* bytes of the PRD read last that were not used yet */
     uint64_t prd_addr;                         /* ... from here on */
     uint64_t lba;                              /* of the first sector not issued yet */
     uint32_t n_sectors;                        /* not issued yet */
-    uint32_t part_sectors;                     /* in flight */
-    uint32_t flags;                            /* of our command header: A W P R C */
-    uint32_t prdbc;                            /* bytes transferred by the parts before this */
-    uint64_t unit;                             /* first unit of the part in flight */
-    const struct dvi_blk_transform *transform; /* of the part in flight, or NULL */
+    uint32_t flags;                            /* of our command header: A W R C */
+    uint32_t prdbc;                            /* bytes transferred by the parts that are done */
+    uint32_t part_sectors;                     /* of the part in flight, as are the rest */
+    uint64_t unit;                             /* number of its first sector within its range */
+    const struct dvi_blk_transform *transform; /* encrypted range, else NULL */
+    uint16_t n_bounced;                        /* pages of the pool it holds */
     uint8_t kind;                              /* enum ahci_kind */
     uint8_t fis[20];
 };
 
 /* One port. All fields [L] unless said. */
 struct dvi_ahci_port {
-    uint8_t *mem;          /* [I] shadow memory: see ahci_shadow.h; NULL: the port is not implemented */
-    hpa_t bus;             /* [I] */
-    uint64_t clb, fb;      /* the guest's PxCLB and PxFB */
-    uint32_t issued;       /* slots whose bit the guest set in PxCI and that are not complete */
-    uint32_t waiting;      /* of these: not given to the device, for want of bounce memory */
-    uint32_t queued;       /* of issued: NCQ */
-    uint32_t pending_sact; /* bits the guest set in PxSACT, not complete */
-    uint32_t refused;      /* of issued: replaced by NOP */
-    bool st, fre;          /* as the guest wrote them, and the device has them */
-    bool stopping;         /* ST was cleared; memory of the slots in issued may still be in use until CR is clear */
-    bool known;            /* policy is that of the device which is attached */
-    bool direct;           /* no policy: any sector size will do */
-    uint32_t sector_bytes;
+    uint8_t *mem;     /* [I] shadow memory: see ahci_shadow.h; NULL: the port is not implemented */
+    hpa_t bus;        /* [I] */
+    uint64_t regs;    /* [I] offset of its registers */
+    unsigned number;  /* [I] */
+    uint64_t clb, fb; /* the guest's PxCLB and PxFB */
+    uint32_t issued;  /* slots whose bit the guest set in PxCI and that are not complete */
+    uint32_t waiting; /* of these: not given to the device, for want of bounce memory */
+    uint32_t queued;  /* of these: NCQ */
+    uint32_t halted;  /* of these: between two parts when an error stopped the port, or the guest did */
+    uint32_t refused; /* of these: replaced by NOP */
+    uint32_t sact;    /* PxSACT as the guest sees it */
+    bool st;          /* the guest set ST, and the device has it */
+    bool known;       /* what follows is true of the device that is attached now */
+    struct dvi_disk_id id;
     const struct dvi_policy *policy;
     struct dvi_ahci_slot slot[DVI_AHCI_N_SLOTS];
 };
@@ -106,27 +108,36 @@ struct dvi_ahci {
     struct dvi_ahci_config config; /* [I] */
     struct dvi_bdf bdf;            /* [I] */
     struct vmm_lock lock;
-    uint64_t abar, abar_bytes; /* [L] where the registers are; size [I] */
-    int trap;                  /* [I] handle of the register trap */
-    uint32_t bar_kind;         /* [I] enum dvi_pci_bar_kind */
-    bool trapped;              /* [L] false: the BAR is where it cannot be trapped, memory decoding is off */
-    bool resetting;            /* [L] GHC.HR was set and not yet seen clear */
-    uint32_t cap, ports;       /* [I] as firmware left CAP and PI */
-    uint8_t *pool;             /* [I] */
-    hpa_t pool_bus;            /* [I] */
-    uint32_t n_pages, n_free;  /* [I], [L] */
+    uint64_t abar;            /* [L] address of the registers */
+    uint32_t abar_bytes;      /* [I] */
+    int trap;                 /* [I] handle of the register trap */
+    unsigned idp;             /* [I] index/data pair in configuration space; 0: none */
+    bool trapped;             /* [L] the trap lies on abar; if not, memory decoding is off */
+    bool decoding;            /* [L] memory decoding is on */
+    bool sizing;              /* [L] the guest wrote all ones to the BAR and will read its size */
+    bool resetting;           /* [L] GHC.HR was set and not yet seen clear */
+    uint32_t cap, pi;         /* [I] as firmware left them */
+    uint32_t slots;           /* [I] bit per slot that exists */
+    uint8_t *pool;            /* [I] */
+    hpa_t pool_bus;           /* [I] */
+    uint32_t n_pages, n_free; /* [I], [L] */
     uint64_t used[DVI_AHCI_MAX_POOL / VMM_PAGE_BYTES / 64]; /* [L] bit per page */
-    uint32_t waiting;                                       /* [L] ports with slots that wait for bounce memory */
-    struct dvi_ahci_stats stats;                            /* [L] */
+    uint32_t waiting;                                       /* [L] bit per port with slots that wait */
+    uint32_t stopping; /* [L] bit per port that is stopping: ST was cleared, but memory of its commands may be in use */
+    struct dvi_ahci_stats stats; /* [L] */
     struct dvi_ahci_port port[DVI_AHCI_N_PORTS];
 };
 
 /* Take over the controller at bdf: a function of class PCI_CLASS_SATA_AHCI. Start only, while the guest does not run
  * and no command is in progress that nobody waits for. Ports that run are stopped, given our command lists, asked
- * IDENTIFY DEVICE if a disk is attached, and restarted; bounded by a few seconds a port. Then the traps are set. ahci
- * the caller's, zeroed or not, for as long as the traps live      config   copied 0, or DVI_E_CONFIG: pool_bytes, or no
- * ABAR; DVI_E_NOMEM: dma_alloc gave nothing; DVI_E_DEVICE: a port did not stop, and the guest MUST NOT be started with
- * it; or what host->mmio_trap and host->pci_trap say. */
+ * IDENTIFY DEVICE if a disk is attached, and restarted; bounded by a few seconds a port. Then the traps are set.
+ *   - ahci: the caller's, for as long as the traps live; its contents before do not matter
+ *   - config: copied
+ * 0, or
+ *   - DVI_E_CONFIG: pool_bytes, or the function has no ABAR;
+ *   - DVI_E_NOMEM: dma_alloc gave nothing;
+ *   - DVI_E_DEVICE: a port did not stop, and the guest MUST NOT be started with this controller;
+ *   - or what host->mmio_trap and host->pci_trap say. */
 int dvi_ahci_init(struct dvi_ahci *ahci, const struct dvi_host *host, struct dvi_bdf bdf,
                   const struct dvi_ahci_config *config) VMM_MUST_CHECK;
 

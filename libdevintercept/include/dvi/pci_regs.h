@@ -20,6 +20,9 @@
 #define PCI_COMMAND_MEM ((uint16_t)BIT(1)) /* respond to memory space accesses */
 #define PCI_COMMAND_BM  ((uint16_t)BIT(2)) /* act as a bus master */
 
+#define PCI_STATUS      0x06u              /* RO or RW1C, 16 bits */
+#define PCI_STATUS_CAPS ((uint16_t)BIT(4)) /* RO: there is a list of capabilities */
+
 #define PCI_REVISION_ID 0x08u /* RO, 8 bits */
 #define PCI_CLASS_CODE  0x09u /* RO, 24 bits: programming interface, subclass, base class */
 
@@ -38,6 +41,13 @@
 #define PCI_BAR_MEM_ADDR   ((uint32_t)BITS(31, 4))
 #define PCI_N_BARS         6u /* of a device; a bridge has 2 */
 #define PCI_N_BARS_BRIDGE  2u
+
+/* 6.7 "Capabilities List": dwords, the first with identifier and pointer to the next, 0 at the end. */
+#define PCI_CAP_PTR      0x34u /* RO, 8 bits */
+#define PCI_CAP_PTR_ADDR ((uint8_t)BITS(7, 2))
+#define PCI_CAP_ID       0u
+#define PCI_CAP_NEXT     1u
+#define PCI_N_CAPS       48u /* as many as there is room for */
 
 /* Class codes, as PCI_CLASS_CODE reads in 24 bits. Source: PCI Code and ID Assignment Specification 1.11, 1.2 "Base
  * Class 01h". */

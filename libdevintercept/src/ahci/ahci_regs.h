@@ -11,6 +11,14 @@
 #define AHCI_ABAR       5u   /* the BAR with the memory registers */
 #define AHCI_ABAR_BYTES 256u /* generic registers; the ports follow */
 
+/* --- 2.4 "Serial ATA Capability", offsets within the capability --- */
+#define AHCI_SATACAP_ID            0x12u
+#define AHCI_SATACR1               0x04u
+#define AHCI_SATACR1_BARLOC        ((uint32_t)BITS(3, 0))
+#define AHCI_SATACR1_BARLOC_CONFIG 0xfu /* the index/data pair follows at once, instead of in a BAR */
+#define AHCI_SATACAP_IDP           0x08u
+#define AHCI_SATACAP_IDP_BYTES     8u
+
 /* --- 3.1 "Generic Host Control" --- */
 #define AHCI_CAP      0x00u               /* 3.1.1, RO after firmware */
 #define AHCI_CAP_S64A ((uint32_t)BIT(31)) /* 64-bit addresses */

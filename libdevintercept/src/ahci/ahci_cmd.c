@@ -1,0 +1,291 @@
+/* see ahci_shadow.h: commands, from PxCI to completion
+ *
+ * A command is fetched once. It then consists of one or more parts, each a command of its own to the device: as many
+ * sectors as one policy range, the table, the bounce memory and the time of one exit allow. */
+#include <string.h>
+
+#include "ahci_shadow.h"
+
+/* --- fetch --- */
+
+/* Let the device refuse it. ACS-3, 7.22 "NOP": always aborted. */
+static void refuse(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
+    struct dvi_ahci_slot *s = &p->slot[slot];
+    memset(s->fis, 0, sizeof s->fis);
+    s->fis[FIS_TYPE] = FIS_TYPE_H2D;
+    s->fis[FIS_H2D_FLAGS] = FIS_H2D_C;
+    s->fis[FIS_H2D_COMMAND] = ATA_NOP;
+    s->kind = AHCI_REFUSE;
+    s->flags = 0;
+    s->n_sectors = s->part_sectors = 0;
+    s->transform = NULL;
+    p->refused |= bit(slot);
+    a->stats.refused++;
+    ahci_table_set(p, slot, s->fis, 0, 0);
+}
+
+/* Read header and FIS (and ATAPI command) from the guest, once. */
+static struct ahci_cmd read_cmd(const struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
+    const struct dvi_host *h = a->host;
+    struct dvi_ahci_slot *s = &p->slot[slot];
+    struct ahci_cmd refused = {.kind = AHCI_REFUSE};
+    struct ahci_header header;
+    uint8_t raw[AHCI_CMDHDR_FETCH];
+
+    if (h->gmem_read(h->ctx, s->header, raw, sizeof raw) || !ahci_header_parse(raw, &header)) return refused;
+    if (h->gmem_read(h->ctx, gpa_add(header.table, AHCI_CMDTBL_CFIS), s->fis, sizeof s->fis)) return refused;
+    s->prdt = gpa_add(header.table, AHCI_CMDTBL_PRDT);
+    s->n_prds = header.n_prds;
+    memset(s->fis + FIS_H2D_AUX, 0, FIS_H2D_BYTES - FIS_H2D_AUX);
+
+    struct ahci_cmd cmd = ahci_cmd_parse(&header, s->fis, slot);
+    if (cmd.kind != AHCI_PACKET) return cmd;
+    uint8_t *acmd = ahci_table(p, slot) + AHCI_CMDTBL_ACMD;
+    if (ahci_rd(a, p->regs + AHCI_PxSIG) != AHCI_PxSIG_ATAPI) return refused;
+    return h->gmem_read(h->ctx, gpa_add(header.table, AHCI_CMDTBL_ACMD), acmd, AHCI_ACMD_BYTES) ? refused : cmd;
+}
+
+/* May this be done with the disk as a whole? Each part is asked again, because the policy can change in between. */
+static bool allowed(const struct dvi_ahci_port *p, const struct ahci_cmd *cmd) {
+    if (!ahci_kind_has_lba(cmd->kind) && cmd->kind != AHCI_TRIM) return cmd->kind != AHCI_REFUSE;
+    if (!p->known || p->id.sector_bytes < DVI_UNIT_BYTES) return false;
+    if (p->policy && p->id.sector_bytes != DVI_UNIT_BYTES) return false;
+    return cmd->kind == AHCI_TRIM || ahci_range_ok(p->policy, cmd->kind, cmd->lba, cmd->n_sectors);
+}
+
+static void fetch(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
+    struct dvi_ahci_slot *s = &p->slot[slot];
+    *s = (struct dvi_ahci_slot){.header = gpa(p->clb + slot * AHCI_CMDHDR_BYTES)};
+    struct ahci_cmd cmd = read_cmd(a, p, slot);
+
+    /* Whoever queues a command must have announced it; AHCI 1.3.1, 5.3.14 "Issuing Queued Commands". */
+    set_bit(&p->queued, slot, cmd.queued && (p->sact & bit(slot)));
+    if (cmd.queued && !(p->queued & bit(slot))) cmd.kind = AHCI_REFUSE;
+    set_bit(&p->refused, slot, false);
+    p->issued |= bit(slot);
+    s->kind = (uint8_t)cmd.kind;
+    s->flags = cmd.flags;
+    s->lba = cmd.lba;
+    s->n_sectors = cmd.n_sectors;
+    if (!allowed(p, &cmd)) {
+        refuse(a, p, slot);
+        return;
+    }
+    if (cmd.kind == AHCI_READ)
+        a->stats.reads++;
+    else if (cmd.kind == AHCI_WRITE)
+        a->stats.writes++;
+    else
+        a->stats.passed++;
+    if (cmd.queued) a->stats.queued++;
+}
+
+/* --- one part --- */
+
+enum prepared { READY, REFUSED, WAIT };
+
+/* Whoever finds too little free memory waits; with all of it free, a smaller part will do. out_pages: how many. */
+static bool pool_ready(const struct dvi_ahci *a, bool first_in_line, uint32_t n_sectors, uint32_t *out_pages) {
+    *out_pages = (n_sectors + AHCI_PAGE_SECTORS - 1) / AHCI_PAGE_SECTORS;
+    if (a->waiting && !first_in_line) return false;
+    if (*out_pages > a->n_pages) *out_pages = a->n_pages;
+    return *out_pages <= a->n_free;
+}
+
+static enum prepared prepare_data(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot, bool first_in_line) {
+    struct dvi_ahci_slot *s = &p->slot[slot];
+    struct dvi_span span = {.n_sectors = s->n_sectors, .action = DVI_CLEAR};
+    if (!allowed(p, &(struct ahci_cmd){.kind = s->kind, .lba = s->lba, .n_sectors = s->n_sectors})) return REFUSED;
+    if (p->policy) span = dvi_policy_lookup(p->policy, s->lba, s->n_sectors);
+    uint32_t n = (uint32_t)span.n_sectors, n_pages;
+    s->transform = span.action == DVI_ENCRYPT ? span.transform : NULL;
+    s->unit = span.unit;
+    bool bounce = s->transform && s->kind == AHCI_WRITE;
+    if (s->transform && n > AHCI_PART_SECTORS) n = AHCI_PART_SECTORS;
+    if (bounce && !pool_ready(a, first_in_line, n, &n_pages)) return WAIT;
+    if (bounce && n > n_pages * AHCI_PAGE_SECTORS) n = n_pages * AHCI_PAGE_SECTORS;
+
+    struct ahci_filled filled;
+    uint64_t n_bytes = (uint64_t)n * p->id.sector_bytes;
+    if (!ahci_table_fill(a, p, slot, bounce ? AHCI_BOUNCE_PRDS : 0, n_bytes, &filled)) return REFUSED;
+    /* The table is cut where sectors of 512 bytes end. */
+    if (filled.n_bytes < n_bytes && p->id.sector_bytes != DVI_UNIT_BYTES) return REFUSED;
+    s->part_sectors = (uint32_t)(filled.n_bytes / p->id.sector_bytes);
+    if (bounce && !ahci_data_encrypt(a, p, slot)) return REFUSED;
+    if (s->transform && !bounce && !ahci_table_is_ram(a, p, slot, filled.n_prds)) return REFUSED;
+
+    ahci_fis_set_range(s->fis, s->lba, s->part_sectors);
+    s->lba += s->part_sectors;
+    s->n_sectors -= s->part_sectors;
+    ahci_table_set(p, slot, s->fis, s->flags, bounce ? s->n_bounced : filled.n_prds);
+    return READY;
+}
+
+/* The ranges are checked in our copy, and that is what the device reads. */
+static enum prepared prepare_trim(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot, bool first_in_line) {
+    struct dvi_ahci_slot *s = &p->slot[slot];
+    uint32_t n_bytes = s->n_sectors * DVI_UNIT_BYTES, n_pages;
+    struct ahci_filled filled;
+    if (!pool_ready(a, first_in_line, s->n_sectors, &n_pages)) return WAIT;
+    if (!ahci_table_fill(a, p, slot, AHCI_BOUNCE_PRDS, n_bytes, &filled)) return REFUSED;
+    ahci_bounce_take(a, p, slot, n_bytes);
+    uint8_t *blocks = ahci_bounce_page(a, p, slot, 0);
+    if (!ahci_table_copy(a, p, slot, AHCI_BOUNCE_PRDS, blocks, n_bytes, false) ||
+        !ahci_trim_ok(blocks, n_bytes, p->policy)) {
+        ahci_bounce_free(a, p, slot);
+        return REFUSED;
+    }
+    s->n_sectors = 0;
+    ahci_table_set(p, slot, s->fis, s->flags, s->n_bounced);
+    return READY;
+}
+
+/* What the disk says of itself goes through our memory: the guest could forge it in its own. */
+static enum prepared prepare_identify(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
+    struct ahci_filled filled;
+    if (!ahci_table_fill(a, p, slot, 1, ATA_ID_BYTES, &filled)) return REFUSED;
+    ahci_table_own(p, slot, 0, hpa_add(p->bus, AHCI_SHADOW_IDENTIFY), ATA_ID_BYTES);
+    ahci_table_set(p, slot, p->slot[slot].fis, 0, 1);
+    return READY;
+}
+
+static enum prepared prepare_pass(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
+    struct dvi_ahci_slot *s = &p->slot[slot];
+    struct ahci_filled filled = {0};
+    bool has_data = s->kind == AHCI_IN || s->kind == AHCI_PACKET;
+    if (has_data && !ahci_table_fill(a, p, slot, 0, AHCI_ALL, &filled)) return REFUSED;
+    if (has_data && (s->n_prds > 0 || s->prd_left > 0)) return REFUSED; /* too many pieces */
+    s->n_sectors = 0;
+    ahci_table_set(p, slot, s->fis, s->flags, filled.n_prds);
+    return READY;
+}
+
+static enum prepared prepare(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot, bool first_in_line) {
+    switch (p->slot[slot].kind) {
+    case AHCI_REFUSE: return READY;
+    case AHCI_READ:
+    case AHCI_WRITE: return prepare_data(a, p, slot, first_in_line);
+    case AHCI_TRIM: return prepare_trim(a, p, slot, first_in_line);
+    case AHCI_IDENTIFY: return prepare_identify(a, p, slot);
+    default: return prepare_pass(a, p, slot);
+    }
+}
+
+/* Give the device the next part of each of these commands, or let it wait. */
+static void start(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t slots, bool first_in_line) {
+    uint32_t ready = 0;
+    FOR_EACH_BIT(slot, slots) {
+        enum prepared now = prepare(a, p, slot, first_in_line);
+        if (now == REFUSED) refuse(a, p, slot);
+        set_bit(&p->waiting, slot, now == WAIT);
+        set_bit(&a->waiting, p->number, p->waiting != 0);
+        if (now == WAIT)
+            a->stats.waited++;
+        else
+            ready |= bit(slot);
+    }
+    uint32_t sact = ready & p->queued & ~p->refused;
+    if (sact) ahci_wr(a, p->regs + AHCI_PxSACT, sact);
+    if (ready) ahci_wr(a, p->regs + AHCI_PxCI, ready);
+}
+
+void ahci_issue(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t slots) {
+    slots &= a->slots;
+    if (slots & p->issued) (void)ahci_poll(a, p, true);
+    slots &= ~p->issued;
+    FOR_EACH_BIT(slot, slots) fetch(a, p, slot);
+    start(a, p, slots, false);
+}
+
+/* Start what waits on one port; false if something still does. */
+static bool retry(struct dvi_ahci *a, struct dvi_ahci_port *p) {
+    FOR_EACH_BIT(slot, p->waiting) {
+        start(a, p, bit(slot), true);
+        if (p->waiting & bit(slot)) return false;
+    }
+    return true;
+}
+
+static void retry_all(struct dvi_ahci *a) {
+    FOR_EACH_BIT(n, a->waiting) {
+        if (a->port[n].st && !retry(a, &a->port[n])) return;
+    }
+}
+
+/* --- completion --- */
+
+void ahci_learn(struct dvi_ahci *a, struct dvi_ahci_port *p, const uint8_t data[ATA_ID_BYTES]) {
+    p->id = (struct dvi_disk_id){.bdf = a->bdf, .port = p->number};
+    ahci_identify_parse(data, &p->id);
+    p->policy = a->config.policy_for(a->config.cookie, &p->id);
+    p->known = true;
+}
+
+static void finish_identify(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
+    uint8_t data[ATA_ID_BYTES];
+    if (p->slot[slot].prdbc != sizeof data) return;
+    memcpy(data, p->mem + AHCI_SHADOW_IDENTIFY, sizeof data);
+    ahci_learn(a, p, data);
+    ahci_identify_hide(data);
+    (void)ahci_table_copy(a, p, slot, 1, data, sizeof data, true);
+    a->stats.bytes_bounced += sizeof data;
+}
+
+/* The device has done a part. True if there is another. */
+static bool finish(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
+    struct dvi_ahci_slot *s = &p->slot[slot];
+    s->prdbc += ahci_table_prdbc(p, slot);
+    ahci_bounce_free(a, p, slot);
+    if (s->kind == AHCI_READ && s->transform) ahci_data_decrypt(a, p, slot);
+    if (s->kind == AHCI_IDENTIFY) finish_identify(a, p, slot);
+    if (s->n_sectors > 0) return true;
+
+    p->issued &= ~bit(slot);
+    if (p->queued & bit(slot))
+        p->sact &= ~bit(slot); /* PRDBC means nothing then: AHCI 1.3.1, 5.4.1 */
+    else
+        (void)a->host->gmem_write(a->host->ctx, gpa_add(s->header, AHCI_CMDHDR_PRDBC), &s->prdbc, sizeof s->prdbc);
+    return false;
+}
+
+bool ahci_poll(struct dvi_ahci *a, struct dvi_ahci_port *p, bool go_on) {
+    uint32_t on_device = p->issued & ~(p->waiting | p->halted);
+    if (!p->st || !on_device) return false;
+    uint32_t ci = ahci_rd(a, p->regs + AHCI_PxCI);
+    uint32_t sact = on_device & p->queued ? ahci_rd(a, p->regs + AHCI_PxSACT) : 0;
+    uint32_t done = on_device & ~ci & ~(p->queued & (sact | p->refused));
+    uint32_t more = 0;
+    FOR_EACH_BIT(slot, done) set_bit(&more, slot, finish(a, p, slot));
+
+    /* After an error the port does nothing until the guest has stopped it, and all that is in it is lost then. */
+    if (more && (!go_on || (ahci_rd(a, p->regs + AHCI_PxTFD) & ATA_STATUS_ERR))) {
+        p->halted |= more;
+        more = 0;
+    }
+    bool hide = more != 0 && p->issued == more;
+    if (hide) ahci_wr(a, p->regs + AHCI_PxIS, AHCI_PxIS_DONE);
+    a->stats.parts += (uint64_t)__builtin_popcount(more);
+    if (more) start(a, p, more, true);
+    retry_all(a);
+    return hide;
+}
+
+void ahci_stop(struct dvi_ahci *a, struct dvi_ahci_port *p) {
+    p->st = false;
+    set_bit(&a->stopping, p->number, true);
+}
+
+void ahci_forget(struct dvi_ahci *a, struct dvi_ahci_port *p) {
+    FOR_EACH_BIT(slot, p->issued) ahci_bounce_free(a, p, slot);
+    p->issued = p->waiting = p->halted = p->queued = p->refused = p->sact = 0;
+    p->st = false;
+    set_bit(&a->waiting, p->number, false);
+    set_bit(&a->stopping, p->number, false);
+}
+
+void ahci_settle(struct dvi_ahci *a) {
+    FOR_EACH_BIT(n, a->stopping) {
+        if (!(ahci_rd(a, a->port[n].regs + AHCI_PxCMD) & AHCI_PxCMD_CR)) ahci_forget(a, &a->port[n]);
+    }
+    retry_all(a);
+}

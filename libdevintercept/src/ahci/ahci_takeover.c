@@ -1,0 +1,104 @@
+/* see ahci_shadow.h: take ports over from firmware, which may have left them running, and ask who is there */
+#include <string.h>
+
+#include "ahci_bytes.h"
+#include "ahci_shadow.h"
+
+/* AHCI 1.3.1, 10.1.2 "System Software Specific Initialization": CR and FR clear within 500 ms. */
+#define STOP_US (500u * 1000u)
+/* Ours: a disk that sleeps answers without spinning up, one that has a queue ends it first. */
+#define DRAIN_US    (1000u * 1000u)
+#define IDENTIFY_US (2000u * 1000u)
+
+/* Until the bits of mask read as value. */
+static bool wait_reg(const struct dvi_ahci *a, uint64_t reg, uint32_t mask, uint32_t value, uint64_t limit_us) {
+    const struct dvi_host *h = a->host;
+    uint64_t start = h->now_us(h->ctx);
+    while ((ahci_rd(a, reg) & mask) != value)
+        if (h->now_us(h->ctx) - start > limit_us) return false;
+    return true;
+}
+
+/* Switch bits of PxCMD, ST before FRE when they go and after it when they come, and wait until they took effect. */
+static bool stop(const struct dvi_ahci *a, const struct dvi_ahci_port *p) {
+    uint64_t reg = p->regs + AHCI_PxCMD;
+    ahci_wr(a, reg, ahci_rd(a, reg) & ~AHCI_PxCMD_ST);
+    if (!wait_reg(a, reg, AHCI_PxCMD_CR, 0, STOP_US)) return false;
+    ahci_wr(a, reg, ahci_rd(a, reg) & ~(AHCI_PxCMD_FRE | AHCI_PxCMD_PMA));
+    return wait_reg(a, reg, AHCI_PxCMD_FR, 0, STOP_US);
+}
+
+static void install_fb(const struct dvi_ahci *a, const struct dvi_ahci_port *p, uint64_t addr) {
+    ahci_wr(a, p->regs + AHCI_PxFB, (uint32_t)addr);
+    ahci_wr(a, p->regs + AHCI_PxFBU, (uint32_t)(addr >> 32));
+}
+
+bool ahci_fis_install(const struct dvi_ahci *a, const struct dvi_ahci_port *p) {
+    if (!a->host->dma_ok(a->host->ctx, gpa(p->fb), AHCI_RFIS_BYTES)) return false;
+    install_fb(a, p, p->fb);
+    return true;
+}
+
+/* Ready for a command, and not an ATAPI device nor a port multiplier. */
+static bool disk_ready(const struct dvi_ahci *a, const struct dvi_ahci_port *p) {
+    return FIELD_GET(AHCI_PxSSTS_DET, ahci_rd(a, p->regs + AHCI_PxSSTS)) == AHCI_PxSSTS_DET_PRESENT &&
+           ahci_rd(a, p->regs + AHCI_PxSIG) == AHCI_PxSIG_ATA &&
+           !(ahci_rd(a, p->regs + AHCI_PxTFD) & (ATA_STATUS_BSY | ATA_STATUS_DRQ));
+}
+
+/* Poll IDENTIFY DEVICE in slot 0. MUST: the port is stopped, our command list installed, its interrupts are masked. */
+static void identify(struct dvi_ahci *a, struct dvi_ahci_port *p) {
+    static const uint8_t fis[FIS_H2D_BYTES] = {
+        [FIS_TYPE] = FIS_TYPE_H2D, [FIS_H2D_FLAGS] = FIS_H2D_C, [FIS_H2D_COMMAND] = ATA_IDENTIFY_DEVICE};
+    uint64_t reg = p->regs + AHCI_PxCMD;
+    uint32_t cmd = ahci_rd(a, reg);
+
+    install_fb(a, p, p->bus.v + AHCI_SHADOW_RFIS);
+    ahci_table_own(p, 0, 0, hpa_add(p->bus, AHCI_SHADOW_IDENTIFY), ATA_ID_BYTES);
+    ahci_table_set(p, 0, fis, 0, 1);
+    ahci_wr(a, reg, cmd | AHCI_PxCMD_FRE);
+    if (!wait_reg(a, reg, AHCI_PxCMD_FR, AHCI_PxCMD_FR, STOP_US)) return;
+    ahci_wr(a, reg, cmd | AHCI_PxCMD_FRE | AHCI_PxCMD_ST);
+    ahci_wr(a, p->regs + AHCI_PxCI, 1);
+    if (!wait_reg(a, p->regs + AHCI_PxCI, 1, 0, IDENTIFY_US)) return;
+    if (ahci_table_prdbc(p, 0) == ATA_ID_BYTES) ahci_learn(a, p, p->mem + AHCI_SHADOW_IDENTIFY);
+}
+
+static int take(struct dvi_ahci *a, struct dvi_ahci_port *p) {
+    uint32_t had = ahci_rd(a, p->regs + AHCI_PxIS);
+    if (!stop(a, p)) return DVI_E_DEVICE;
+    if (a->cap & AHCI_CAP_FBSS) ahci_wr(a, p->regs + AHCI_PxFBS, 0);
+    ahci_cmdlist_install(a, p);
+    if (!disk_ready(a, p)) return 0;
+
+    identify(a, p);
+    if (!stop(a, p)) return DVI_E_DEVICE;
+    ahci_wr(a, p->regs + AHCI_PxIS, ahci_rd(a, p->regs + AHCI_PxIS) & ~had);
+    /* What has changed before is known now; a driver that clears this later must not make us forget it. */
+    if (p->known) ahci_wr(a, p->regs + AHCI_PxSERR, AHCI_PxSERR_DIAG_X | AHCI_PxSERR_DIAG_N);
+    return 0;
+}
+
+int ahci_takeover(struct dvi_ahci *a, struct dvi_ahci_port *p) {
+    uint64_t reg = p->regs + AHCI_PxCMD;
+    uint32_t cmd = ahci_rd(a, reg), ie = ahci_rd(a, p->regs + AHCI_PxIE);
+    p->clb = ahci_rd(a, p->regs + AHCI_PxCLB) | (uint64_t)ahci_rd(a, p->regs + AHCI_PxCLBU) << 32;
+    p->fb = ahci_rd(a, p->regs + AHCI_PxFB) | (uint64_t)ahci_rd(a, p->regs + AHCI_PxFBU) << 32;
+
+    ahci_wr(a, p->regs + AHCI_PxIE, 0);
+    if (cmd & AHCI_PxCMD_ST) { /* a command that hangs is lost, as its driver will find out */
+        (void)wait_reg(a, p->regs + AHCI_PxCI, UINT32_MAX, 0, DRAIN_US);
+        (void)wait_reg(a, p->regs + AHCI_PxSACT, UINT32_MAX, 0, DRAIN_US);
+    }
+    int error = take(a, p);
+    if (error) return error;
+
+    uint32_t run = cmd & (AHCI_PxCMD_FRE | AHCI_PxCMD_ST);
+    if (!ahci_fis_install(a, p)) run = 0;
+    uint32_t now = ahci_rd(a, reg);
+    if (run & AHCI_PxCMD_FRE) ahci_wr(a, reg, now | AHCI_PxCMD_FRE);
+    if (run & AHCI_PxCMD_ST) ahci_wr(a, reg, now | run);
+    p->st = run & AHCI_PxCMD_ST;
+    ahci_wr(a, p->regs + AHCI_PxIE, ie);
+    return 0;
+}
