@@ -159,9 +159,29 @@ static bool single_operand(const struct vmm_insn *insn) {
     return insn->op == VMM_INSN_OP_MOV || insn->op == VMM_INSN_OP_MOVZX || insn->op == VMM_INSN_OP_MOVSX;
 }
 
+/* What drivers do with registers nearly always: a plain, naturally aligned load or store of a general register, at the
+ * place the processor has just translated. The general way does the same with more steps. False: not of this kind. */
+static bool plain_move(struct vmm_vcpu *vcpu, const struct vmm_exit *exit, const struct vmm_insn *insn) {
+    unsigned n_bytes = insn->operand_bytes;
+    uint64_t at = exit->mmio.gpa.v;
+    bool write = insn->dst.kind == VMM_INSN_MEM;
+    uint8_t reg = write ? insn->src.kind : insn->dst.kind;
+    if (exit->kind == VMM_EXIT_PIO || insn->op != VMM_INSN_OP_MOV || reg != VMM_INSN_GPR || (at & (n_bytes - 1)))
+        return false;
+    if (write != exit->mmio.write || n_bytes < 4) return false;
+    struct vmm_access a = {.addr = at, .n_bytes = (uint8_t)n_bytes, .write = write};
+    if (write) a.value = vcpu->gpr[insn->src.n] & ones(n_bytes);
+    if (physical(vcpu, &a)) return true;
+    if (!write) vcpu->gpr[insn->dst.n] = a.value & ones(n_bytes); /* a 32-bit register clears its upper half */
+    vcpu->rip += insn->n_bytes;
+    if (vmm_mode(vcpu) != VMM_INSN_64) vcpu->rip &= UINT32_MAX;
+    vmm_finish_insn(vcpu);
+    return true;
+}
+
 void vmm_emulate(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
     const struct vmm_insn *at_rip = vmm_insn_at_rip(vcpu, exit);
-    if (!at_rip) return;
+    if (!at_rip || plain_move(vcpu, exit, at_rip)) return;
     struct vmm_insn_env env = {.ctx = vcpu,
                                .gpr = vcpu->gpr,
                                .rip = &vcpu->rip,

@@ -89,15 +89,6 @@ int vmm_launch(const struct vmm_launch *launch, const char **out_why) {
 
 /* ---- in the region's copy, still on the firmware's page tables and stack ---- */
 
-void *vmm_alloc(struct vmm *vmm, size_t n_bytes) {
-    uint64_t n = (n_bytes + VMM_PAGE_MASK) & ~VMM_PAGE_MASK;
-    if (!vmm->in_setup || n < n_bytes || n > vmm->arena_end - vmm->arena_next) return NULL;
-    void *p = hw_direct(vmm->arena_next);
-    vmm->arena_next += n;
-    memset(p, 0, n);
-    return p;
-}
-
 static struct vmm *make_vmm(const struct vmm_launch *l) {
     uint64_t next = address(vmm_image_end);
     struct vmm *vmm = hw_direct((next + VMM_PAGE_MASK) & ~VMM_PAGE_MASK);
