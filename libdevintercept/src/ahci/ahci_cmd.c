@@ -264,7 +264,7 @@ bool ahci_poll(struct dvi_ahci *a, struct dvi_ahci_port *p, bool go_on) {
     }
     bool hide = more != 0 && p->issued == more;
     if (hide) ahci_wr(a, p->regs + AHCI_PxIS, AHCI_PxIS_DONE);
-    a->stats.parts += (uint64_t)__builtin_popcount(more);
+    for (uint32_t left = more; left; left &= left - 1) a->stats.parts++;
     if (more) start(a, p, more, true);
     retry_all(a);
     return hide;
