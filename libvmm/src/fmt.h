@@ -1,4 +1,5 @@
-/* A small formatter: %s %c %d %u %x, l for 64 bits, width and zero padding, %%. Anything else is copied as it stands.
+/* A small formatter: %s %c %d %u %x, l for 64 bits, width and zero padding, %%, all as in printf; %c takes no width.
+ * Anything else is copied as it stands.
  * Pure, no allocation. Returns the length written, at most size - 1; out is always terminated. MUST: size >= 1. */
 #ifndef VMM_FMT_H
 #define VMM_FMT_H
