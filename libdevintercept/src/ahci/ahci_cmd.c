@@ -234,8 +234,11 @@ static void finish_identify(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigne
 /* The device has done a part. True if there is another. */
 static bool finish(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
     struct dvi_ahci_slot *s = &p->slot[slot];
-    s->prdbc += ahci_table_prdbc(p, slot);
+    bool queued = p->queued & bit(slot);
+    uint32_t n_bytes = ahci_table_prdbc(p, slot);
+    s->prdbc += n_bytes;
     ahci_bounce_free(a, p, slot);
+    if (!queued && n_bytes < s->part_sectors * p->id.sector_bytes) s->n_sectors = 0; /* the device ended it early */
     if (s->kind == AHCI_READ && s->transform) ahci_data_decrypt(a, p, slot);
     if (s->kind == AHCI_IDENTIFY) finish_identify(a, p, slot);
     if (s->n_sectors > 0) return true;

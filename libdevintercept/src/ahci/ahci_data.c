@@ -121,7 +121,9 @@ static bool walk_copy(const struct dvi_host *h, struct walk *w, uint8_t *buf, si
         uint32_t run;
         gpa_t at = walk_at(w, &run);
         run = min_bytes(run, n_bytes);
-        if (to_guest ? h->gmem_write(h->ctx, at, buf, run) : h->gmem_read(h->ctx, at, buf, run)) return false;
+        uint8_t *guest = h->gmem_borrow(h->ctx, at, run);
+        if (!guest) return false;
+        memcpy(to_guest ? guest : buf, to_guest ? buf : guest, run);
         walk_on(w, run);
         buf += run;
         n_bytes -= run;
