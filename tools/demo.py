@@ -142,7 +142,7 @@ def demonstrate():
     image = new_disk()
     step("Booting it below Sekisho (QEMU, UEFI, AMD SVM, 2 processors)")
     with boot(image, "fs,verify") as machine:
-        if not vm.run(machine, 240):
+        if not vm.run(machine):
             raise Failed("the guest reported a failure")
         machine.wait_end(60)
         text = machine.text
@@ -165,7 +165,7 @@ def demonstrate():
 def shell():
     image = new_disk()
     with boot(image, "fs,shell") as machine:
-        if not vm.run(machine, 240):
+        if not vm.run(machine):
             raise Failed("the guest reported a failure")
         machine.on_line = None
         vm.relay(machine)

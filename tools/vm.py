@@ -107,10 +107,10 @@ class Machine:
                     return found
                 if not self.reader.is_alive():
                     why = (self.folder / "qemu.err").read_text(errors="replace").strip()
-                    raise Ended(f"QEMU ended while waiting for {pattern!r}; console: {self.log_path}\n{why}")
+                    raise Ended(f"QEMU ended before the expected output; console: {self.log_path}\n{why}")
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise Timeout(f"no {pattern!r} within {seconds:.0f} s; console: {self.log_path}")
+                    raise Timeout(f"not the expected output within {seconds:.0f} s; console: {self.log_path}")
                 self.changed.wait(min(left, 0.5))
 
     def send(self, text):
@@ -212,15 +212,29 @@ def start(folder, image, files, smp=2, memory=1024, cpu="max", esp="virtio", reb
     return Machine([*argv, *extra], folder, on_line)
 
 
-def run(machine, seconds=300):
-    """Follow a machine from power-on to its result, or to the guest's prompt. True if that is what came."""
+# What the console says on the way: (pattern, what it means).
+EVENTS = [
+    (r"any other key to continue", "key"),  # the UEFI shell need not wait before startup.nsh
+    (r"^GUEST UP|^JOB ", "going on"),
+    (r"^RESULT OK", "good"),
+    (r"^This is the guest's prompt.*\n", "good"),
+    (r"^RESULT FAIL|Kernel panic|SEKISHO PANIC", "bad"),
+    (r"starting Boot\w+ \"UiApp\"|^\S*Shell> $", "bad"),  # the firmware has nothing to start
+]
+
+
+def run(machine, seconds=150, until=None):
+    """Follow a machine from power-on to its result, to the guest's prompt, or to a pattern of the caller's. True if that
+    is what came, False if the guest failed or never started. seconds: how long it may take from one event to the next."""
+    events = [*([(until, "good")] if until else []), *EVENTS]
+    pattern = "|".join(f"(?P<e{n}>{p})" for n, (p, _) in enumerate(events))
     while True:
-        found = machine.wait(r"any other key to continue|RESULT (OK|FAIL.*)|This is the guest's (prompt).*\n|Kernel panic"
-                             r"|SEKISHO PANIC", seconds)
-        if found.group(0).startswith("any other key"):
-            machine.send("\r")  # the UEFI shell need not wait
-        else:
-            return found.group(1) == "OK" or found.group(2) == "prompt"
+        found = machine.wait(pattern, seconds)
+        meaning = events[int(found.lastgroup[1:])][1]
+        if meaning == "key":
+            machine.send("\r")
+        elif meaning != "going on":
+            return meaning == "good"
 
 
 def relay(machine):
@@ -266,7 +280,7 @@ def arguments():
     p.add_argument("--smp", type=int, default=2)
     p.add_argument("--memory", type=int, default=1024, help="MiB")
     p.add_argument("--cpu", default="max")
-    p.add_argument("--timeout", type=float, default=120, help="seconds without the expected output")
+    p.add_argument("--timeout", type=float, default=120, help="seconds from one event to the next")
     p.add_argument("--reboot", action="store_true", help="let the guest reset the machine")
     p.add_argument("--folder", help="where to leave the console log and the rest (default: a new one under /tmp)")
     p.add_argument("--int-log", help="log interrupts and resets as QEMU sees them (-d int,cpu_reset)")
