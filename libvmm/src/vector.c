@@ -12,6 +12,9 @@
 #define XCR0_AVX       BIT(2)
 #define XCR0_ZMM_HI256 BIT(6) /* upper halves of ZMM0-15: 256-bit instructions clear them */
 
+/* APM Volume 3, E.3.2 "Function 1h - Processor and Processor Feature Identifiers": ECX.XSAVE, ECX.AVX */
+bool vmm_vector_has_ymm(void) { return (hw_cpuid(1, 0).ecx & (BIT(26) | BIT(28))) == (BIT(26) | BIT(28)); }
+
 void vmm_vector_begin(struct vmm_vector *v, enum vmm_vector_width width) {
     v->width = width;
     v->cr0 = hw_read_cr0();

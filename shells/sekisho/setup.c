@@ -54,7 +54,8 @@ static void nothing(void *ctx) { (void)ctx; }
 static int init_keys(struct product *p) {
     struct vmm_vector saved;
     struct conf *conf = p->conf;
-    vmm_vector_begin(&saved, VMM_XMM);
+    /* The firmware need not have enabled the wide registers: look with them enabled, as they will be for each use. */
+    vmm_vector_begin(&saved, vmm_vector_has_ymm() ? VMM_YMM : VMM_XMM);
     uint32_t features = crypt_cpu_features();
     vmm_vector_end(&saved);
     const struct crypt_xts_kernel *kernel = crypt_xts_kernel_best(features);
