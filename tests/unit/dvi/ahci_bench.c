@@ -119,7 +119,7 @@ static void check_pool_references(struct bench *b) {
 
 void bench_check(struct bench *b) {
     uint32_t n_used = 0;
-    for (uint32_t i = 0; i < b->a.n_pages; i++) n_used += b->a.used[i / 64] >> (i % 64) & 1;
+    for (uint32_t i = 0; i < b->a.n_pages; i++) n_used += (uint32_t)(b->a.used[i / 64] >> (i % 64) & 1);
     if (n_used + b->a.n_free != b->a.n_pages) fake_fail("pool: %u used, %u free", n_used, b->a.n_free);
     if (in_run) fake_fail("transform: left without end");
     if (b->m.n_bad_registers) fake_fail("the device was driven against its manual");
