@@ -79,7 +79,22 @@ class Check:
     def run(self, name, *argv):
         self.title(name)
         good, text = self.command(name, argv, quiet=False)
-        self.row(name, good, text.splitlines()[-1] if text.strip() and not good else "")
+        self.row(name, good, "" if good or not text.strip() else text.splitlines()[-1])
+
+    @staticmethod
+    def start(name, *argv):
+        """Run a command beside the next steps; the function returned waits for it and adds its row."""
+        log = open(LOGS / f"{name}.log", "w+", encoding="utf-8")
+        process = subprocess.Popen([str(a) for a in argv], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+
+        def join(check):
+            check.title(name)
+            good = process.wait() == 0
+            log.seek(0)
+            text = log.read()
+            print(text, end="", flush=True)
+            check.row(name, good, text.splitlines()[-1] if text.strip() else "")
+        return join
 
     def finish(self):
         self.title("summary")
@@ -108,13 +123,16 @@ def full():
 
 def quick():
     check = Check()
-    built = all([check.build("product"), check.build("test-gcc")])
+    boot = None
+    if check.build("product"):
+        boot = check.start("one boot", "/usr/bin/python3", "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                           "--tb=short", "tests/integration/test_boot.py::test_boots[2-next-disk]")
+    check.build("test-gcc")
     check.ctest("unit-gcc", BUILD / "test-gcc")
     check.row("configure tests", check.command("tests", ["cmake", "-S", "tests", "-B", BUILD / "tests"])[0], "")
     check.ctest("tree", BUILD / "tests", "-L", "tree", "-E", "reproducible|alone|example")
-    if built:
-        check.run("one boot", "/usr/bin/python3", "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short",
-                  "tests/integration/test_boot.py::test_boots[2-next-disk]")
+    if boot:
+        boot(check)
     check.run("sizes", "tests/sizes.py", BUILD / "product")
     return check.finish()
 
