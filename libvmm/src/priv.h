@@ -36,7 +36,7 @@ struct vmm_hooks {
 /* The first hook that holds x, or NULL. */
 static inline const struct vmm_hook *vmm_hook_find(const struct vmm_hooks *hooks, uint64_t x) {
     for (uint32_t i = 0; i < hooks->n; i++)
-        if (x - hooks->hook[i].first < hooks->hook[i].n) return &hooks->hook[i];
+        if (x >= hooks->hook[i].first && x - hooks->hook[i].first < hooks->hook[i].n) return &hooks->hook[i];
     return NULL;
 }
 
