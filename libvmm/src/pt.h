@@ -5,6 +5,7 @@
 #ifndef VMM_PT_H
 #define VMM_PT_H
 
+#include <vmm/bits.h>
 #include <vmm/types.h>
 
 #define PT_P     BIT(0)

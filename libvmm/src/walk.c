@@ -69,7 +69,9 @@ static uint64_t set_bits(void *entry, unsigned n_bytes, uint64_t bits) {
 int walk(const struct walk_regs *r, const struct walk_memory *mem, uint64_t linear, enum walk_access access,
          struct walk_result *out) {
     out->n_tables = 0;
-    out->error = (access == WALK_WRITE ? PF_W : 0) | (access == WALK_FETCH ? PF_I : 0) | (r->cpl == 3 ? PF_U : 0);
+    out->error = (access == WALK_WRITE ? PF_W : 0) | (r->cpl == 3 ? PF_U : 0);
+    bool tells_fetches = ((r->efer & EFER_NXE) && (r->cr4 & CR4_PAE)) || (r->cr4 & CR4_SMEP);
+    if (access == WALK_FETCH && tells_fetches) out->error |= PF_I;
     if (!(r->cr0 & CR0_PG)) {
         out->gpa = gpa(linear & 0xffffffff);
         return 0;

@@ -4,6 +4,7 @@
 #ifndef VMM_WALK_H
 #define VMM_WALK_H
 
+#include <vmm/bits.h>
 #include <vmm/types.h>
 
 struct walk_regs {
