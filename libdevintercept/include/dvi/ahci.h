@@ -7,7 +7,8 @@
  * takes no interrupts and changes no status register the guest sees, except as below.
  *
  * What the guest sees differently from the bare controller:
- *   - port multipliers, FIS-based switching and command completion coalescing are absent (CAP, PxFBS, CCC_*);
+ *   - port multipliers, FIS-based switching, command completion coalescing and enclosure management are absent;
+ *   - the I bit of PRDs has no effect (PxIS.DPS);
  *   - the index/data pair in I/O space does not answer (COMMAND's I/O enable stays off), legacy mode cannot be chosen;
  *   - CAP, PI, VS and CAP2 cannot be written, nor reserved and vendor registers; writes narrower than 4 bytes have no
  *     effect on GHC, PxCLB, PxCLBU, PxFB, PxFBU, PxCMD, PxSCTL, PxSERR, PxSACT and PxCI; writes of 8 bytes are two;

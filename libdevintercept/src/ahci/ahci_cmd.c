@@ -8,20 +8,19 @@
 
 /* --- fetch --- */
 
-/* Let the device refuse it. ACS-3, 7.22 "NOP": always aborted. */
+/* ACS-3, 7.22 "NOP": always aborted. */
+static const uint8_t nop[FIS_H2D_BYTES] = {
+    [FIS_TYPE] = FIS_TYPE_H2D, [FIS_H2D_FLAGS] = FIS_H2D_C, [FIS_H2D_COMMAND] = ATA_NOP};
+
+/* Let the device refuse it. */
 static void refuse(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
     struct dvi_ahci_slot *s = &p->slot[slot];
-    memset(s->fis, 0, sizeof s->fis);
-    s->fis[FIS_TYPE] = FIS_TYPE_H2D;
-    s->fis[FIS_H2D_FLAGS] = FIS_H2D_C;
-    s->fis[FIS_H2D_COMMAND] = ATA_NOP;
     s->kind = AHCI_REFUSE;
-    s->flags = 0;
     s->n_sectors = s->part_sectors = 0;
     s->transform = NULL;
     p->refused |= bit(slot);
     a->stats.refused++;
-    ahci_table_set(p, slot, s->fis, 0, 0);
+    ahci_table_set(p, slot, nop, 0, 0);
 }
 
 /* Read header and FIS (and ATAPI command) from the guest, once. */
@@ -97,6 +96,7 @@ static enum prepared prepare_data(struct dvi_ahci *a, struct dvi_ahci_port *p, u
     struct dvi_span span = {.n_sectors = s->n_sectors, .action = DVI_CLEAR};
     if (!allowed(p, &(struct ahci_cmd){.kind = s->kind, .lba = s->lba, .n_sectors = s->n_sectors})) return REFUSED;
     if (p->policy) span = dvi_policy_lookup(p->policy, s->lba, s->n_sectors);
+    if (span.action == DVI_ENCRYPT && !span.transform) return REFUSED;
     uint32_t n = (uint32_t)span.n_sectors, n_pages;
     s->transform = span.action == DVI_ENCRYPT ? span.transform : NULL;
     s->unit = span.unit;
@@ -279,7 +279,10 @@ void ahci_stop(struct dvi_ahci *a, struct dvi_ahci_port *p) {
 }
 
 void ahci_forget(struct dvi_ahci *a, struct dvi_ahci_port *p) {
-    FOR_EACH_BIT(slot, p->issued) ahci_bounce_free(a, p, slot);
+    FOR_EACH_BIT(slot, p->issued) {
+        ahci_bounce_free(a, p, slot);
+        ahci_table_set(p, slot, nop, 0, 0); /* whatever the device still makes of its bit in PxCI */
+    }
     p->issued = p->waiting = p->halted = p->queued = p->refused = p->sact = 0;
     p->st = false;
     set_bit(&a->waiting, p->number, false);

@@ -52,7 +52,7 @@ static uint32_t read_reg(struct dvi_ahci *a, uint32_t reg) {
     struct dvi_ahci_port *p = port_at(a, reg);
     if (p) return a->resetting ? 0 : read_port(a, p, (uint32_t)(reg - p->regs));
     switch (reg) {
-    case AHCI_CAP: return ahci_rd(a, reg) & ~(AHCI_CAP_SPM | AHCI_CAP_FBSS | AHCI_CAP_CCCS);
+    case AHCI_CAP: return ahci_rd(a, reg) & ~(AHCI_CAP_SPM | AHCI_CAP_FBSS | AHCI_CAP_CCCS | AHCI_CAP_EMS);
     case AHCI_CCC_CTL:
     case AHCI_CCC_PORTS: return 0;
     case AHCI_IS: return a->resetting ? 0 : read_is(a);
@@ -167,7 +167,6 @@ static void write_reg(struct dvi_ahci *a, uint32_t reg, uint32_t value) {
     switch (reg) {
     case AHCI_GHC: write_ghc(a, value); break;
     case AHCI_IS:
-    case AHCI_EM_CTL:
     case AHCI_BOHC: ahci_wr(a, reg, value); break;
     default: a->stats.bad_registers++; break;
     }
@@ -177,7 +176,7 @@ static void write_reg(struct dvi_ahci *a, uint32_t reg, uint32_t value) {
 static void write_narrow(struct dvi_ahci *a, uint32_t reg, unsigned n_bytes, uint64_t value) {
     struct dvi_ahci_port *p = port_at(a, reg);
     uint64_t r = (p ? reg - p->regs : reg) & ~UINT64_C(3);
-    bool harmless = p ? r == AHCI_PxIS || r == AHCI_PxIE || r == AHCI_PxSNTF : r == AHCI_IS || r == AHCI_EM_CTL;
+    bool harmless = p ? r == AHCI_PxIS || r == AHCI_PxIE || r == AHCI_PxSNTF : r == AHCI_IS;
     if (harmless && !a->resetting)
         a->host->mmio_write(a->host->ctx, hpa(a->abar + reg), n_bytes, value);
     else
@@ -204,7 +203,7 @@ enum vmm_verdict ahci_on_mmio(void *cookie, struct vmm_access *access) {
     vmm_lock(&a->lock);
     uint64_t reg64 = access->addr - a->abar;
     uint32_t reg = (uint32_t)reg64;
-    if (!a->decoding || reg64 >= a->abar_bytes) {
+    if (!a->decoding || reg64 >= a->abar_bytes || access->n_bytes > a->abar_bytes - reg64) {
         verdict = VMM_PASS; /* another device's part of the page, or the BAR was moved meanwhile */
         goto out;
     }

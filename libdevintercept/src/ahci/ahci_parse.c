@@ -14,87 +14,63 @@ bool ahci_header_parse(const uint8_t raw[AHCI_CMDHDR_FETCH], struct ahci_header 
 
 enum addressing { NONE, LBA28, LBA48, NCQ };
 
-struct rule {
+/* Commands by opcode, and two of them by the features field, too; those not here are refused. 0, which is NOP and no
+ * feature, ends a list. */
+static const struct class {
     uint8_t kind, addressing;
+    uint8_t opcodes[16];
+} classes[] = {
+    {AHCI_READ,
+     LBA28,
+     {ATA_READ_SECTORS, ATA_READ_SECTORS_NORETRY, ATA_READ_MULTIPLE, ATA_READ_DMA, ATA_READ_DMA_NORETRY}},
+    {AHCI_READ, LBA48, {ATA_READ_SECTORS_EXT, ATA_READ_MULTIPLE_EXT, ATA_READ_DMA_EXT}},
+    {AHCI_READ, NCQ, {ATA_READ_FPDMA_QUEUED}},
+    {AHCI_WRITE,
+     LBA28,
+     {ATA_WRITE_SECTORS, ATA_WRITE_SECTORS_NORETRY, ATA_WRITE_MULTIPLE, ATA_WRITE_DMA, ATA_WRITE_DMA_NORETRY}},
+    {AHCI_WRITE,
+     LBA48,
+     {ATA_WRITE_SECTORS_EXT, ATA_WRITE_MULTIPLE_EXT, ATA_WRITE_MULTIPLE_FUA_EXT, ATA_WRITE_DMA_EXT,
+      ATA_WRITE_DMA_FUA_EXT}},
+    {AHCI_WRITE, NCQ, {ATA_WRITE_FPDMA_QUEUED}},
+    {AHCI_VERIFY, LBA28, {ATA_READ_VERIFY, ATA_READ_VERIFY_NORETRY}},
+    {AHCI_VERIFY, LBA48, {ATA_READ_VERIFY_EXT}},
+    {AHCI_NO_DATA,
+     NONE,
+     {ATA_DEVICE_RESET, ATA_READ_NATIVE_MAX, ATA_READ_NATIVE_MAX_EXT, ATA_SET_MULTIPLE, ATA_STANDBY,
+      ATA_STANDBY_IMMEDIATE, ATA_IDLE, ATA_IDLE_IMMEDIATE, ATA_CHECK_POWER_MODE, ATA_SLEEP, ATA_FLUSH_CACHE,
+      ATA_FLUSH_CACHE_EXT}},
+    {AHCI_IN, NONE, {ATA_READ_LOG_EXT, ATA_READ_LOG_DMA_EXT, ATA_IDENTIFY_PACKET_DEVICE}},
+    {AHCI_IDENTIFY, NONE, {ATA_IDENTIFY_DEVICE}},
+    {AHCI_TRIM, NONE, {ATA_DATA_SET_MANAGEMENT}},
+    {AHCI_PACKET, NONE, {ATA_PACKET}},
+};
+static const struct {
+    uint8_t opcode, kind;
+    uint8_t features[20];
+} by_feature[] = {
+    {ATA_SMART, AHCI_IN, {ATA_SMART_READ_DATA, ATA_SMART_READ_THRESHOLDS, ATA_SMART_READ_LOG}},
+    {ATA_SMART, AHCI_NO_DATA, {ATA_SMART_ENABLE, ATA_SMART_RETURN_STATUS}},
+    {ATA_SET_FEATURES,
+     AHCI_NO_DATA,
+     {ATA_SETF_WCACHE_ON, ATA_SETF_WCACHE_OFF, ATA_SETF_XFER_MODE, ATA_SETF_APM_ON, ATA_SETF_APM_OFF, ATA_SETF_PUIS_ON,
+      ATA_SETF_PUIS_OFF, ATA_SETF_PUIS_SPINUP, ATA_SETF_SATA_ON, ATA_SETF_SATA_OFF, ATA_SETF_AAM_ON, ATA_SETF_AAM_OFF,
+      ATA_SETF_EPC, ATA_SETF_LOOKAHEAD_ON, ATA_SETF_LOOKAHEAD_OFF, ATA_SETF_NO_REVERT, ATA_SETF_REVERT}},
 };
 
-/* Commands by opcode; those not here are refused. */
-static const struct rule rules[256] = {
-    [ATA_DATA_SET_MANAGEMENT] = {AHCI_TRIM, NONE},
-    [ATA_DEVICE_RESET] = {AHCI_NO_DATA, NONE},
-    [ATA_READ_SECTORS] = {AHCI_READ, LBA28},
-    [ATA_READ_SECTORS_NORETRY] = {AHCI_READ, LBA28},
-    [ATA_READ_SECTORS_EXT] = {AHCI_READ, LBA48},
-    [ATA_READ_DMA_EXT] = {AHCI_READ, LBA48},
-    [ATA_READ_NATIVE_MAX_EXT] = {AHCI_NO_DATA, NONE},
-    [ATA_READ_MULTIPLE_EXT] = {AHCI_READ, LBA48},
-    [ATA_READ_LOG_EXT] = {AHCI_IN, NONE},
-    [ATA_WRITE_SECTORS] = {AHCI_WRITE, LBA28},
-    [ATA_WRITE_SECTORS_NORETRY] = {AHCI_WRITE, LBA28},
-    [ATA_WRITE_SECTORS_EXT] = {AHCI_WRITE, LBA48},
-    [ATA_WRITE_DMA_EXT] = {AHCI_WRITE, LBA48},
-    [ATA_WRITE_MULTIPLE_EXT] = {AHCI_WRITE, LBA48},
-    [ATA_WRITE_DMA_FUA_EXT] = {AHCI_WRITE, LBA48},
-    [ATA_READ_VERIFY] = {AHCI_VERIFY, LBA28},
-    [ATA_READ_VERIFY_NORETRY] = {AHCI_VERIFY, LBA28},
-    [ATA_READ_VERIFY_EXT] = {AHCI_VERIFY, LBA48},
-    [ATA_READ_LOG_DMA_EXT] = {AHCI_IN, NONE},
-    [ATA_READ_FPDMA_QUEUED] = {AHCI_READ, NCQ},
-    [ATA_WRITE_FPDMA_QUEUED] = {AHCI_WRITE, NCQ},
-    [ATA_PACKET] = {AHCI_PACKET, NONE},
-    [ATA_IDENTIFY_PACKET_DEVICE] = {AHCI_IN, NONE},
-    [ATA_READ_MULTIPLE] = {AHCI_READ, LBA28},
-    [ATA_WRITE_MULTIPLE] = {AHCI_WRITE, LBA28},
-    [ATA_SET_MULTIPLE] = {AHCI_NO_DATA, NONE},
-    [ATA_READ_DMA] = {AHCI_READ, LBA28},
-    [ATA_READ_DMA_NORETRY] = {AHCI_READ, LBA28},
-    [ATA_WRITE_DMA] = {AHCI_WRITE, LBA28},
-    [ATA_WRITE_DMA_NORETRY] = {AHCI_WRITE, LBA28},
-    [ATA_WRITE_MULTIPLE_FUA_EXT] = {AHCI_WRITE, LBA48},
-    [ATA_STANDBY_IMMEDIATE] = {AHCI_NO_DATA, NONE},
-    [ATA_IDLE_IMMEDIATE] = {AHCI_NO_DATA, NONE},
-    [ATA_STANDBY] = {AHCI_NO_DATA, NONE},
-    [ATA_IDLE] = {AHCI_NO_DATA, NONE},
-    [ATA_CHECK_POWER_MODE] = {AHCI_NO_DATA, NONE},
-    [ATA_SLEEP] = {AHCI_NO_DATA, NONE},
-    [ATA_FLUSH_CACHE] = {AHCI_NO_DATA, NONE},
-    [ATA_FLUSH_CACHE_EXT] = {AHCI_NO_DATA, NONE},
-    [ATA_IDENTIFY_DEVICE] = {AHCI_IDENTIFY, NONE},
-    [ATA_READ_NATIVE_MAX] = {AHCI_NO_DATA, NONE},
-};
-
-static enum ahci_kind smart_kind(uint8_t feature) {
-    switch (feature) {
-    case ATA_SMART_READ_DATA:
-    case ATA_SMART_READ_THRESHOLDS:
-    case ATA_SMART_READ_LOG: return AHCI_IN;
-    case ATA_SMART_ENABLE:
-    case ATA_SMART_RETURN_STATUS: return AHCI_NO_DATA;
-    default: return AHCI_REFUSE;
-    }
+static bool listed(const uint8_t *list, uint8_t value) {
+    while (*list && *list != value) list++;
+    return *list != 0;
 }
 
-static enum ahci_kind set_features_kind(uint8_t feature) {
-    switch (feature) {
-    case ATA_SETF_WCACHE_ON:
-    case ATA_SETF_XFER_MODE:
-    case ATA_SETF_APM_ON:
-    case ATA_SETF_PUIS_ON:
-    case ATA_SETF_PUIS_SPINUP:
-    case ATA_SETF_SATA_ON:
-    case ATA_SETF_AAM_ON:
-    case ATA_SETF_EPC:
-    case ATA_SETF_LOOKAHEAD_OFF:
-    case ATA_SETF_NO_REVERT:
-    case ATA_SETF_WCACHE_OFF:
-    case ATA_SETF_APM_OFF:
-    case ATA_SETF_PUIS_OFF:
-    case ATA_SETF_SATA_OFF:
-    case ATA_SETF_LOOKAHEAD_ON:
-    case ATA_SETF_AAM_OFF:
-    case ATA_SETF_REVERT: return AHCI_NO_DATA;
-    default: return AHCI_REFUSE;
-    }
+static struct class class_of(const uint8_t *fis) {
+    uint8_t opcode = fis[FIS_H2D_COMMAND];
+    for (unsigned i = 0; i < sizeof classes / sizeof classes[0]; i++)
+        if (listed(classes[i].opcodes, opcode)) return classes[i];
+    for (unsigned i = 0; i < sizeof by_feature / sizeof by_feature[0]; i++)
+        if (by_feature[i].opcode == opcode && listed(by_feature[i].features, fis[FIS_H2D_FEATURES]))
+            return (struct class){.kind = by_feature[i].kind};
+    return (struct class){.kind = AHCI_REFUSE};
 }
 
 static uint32_t count16(const uint8_t *fis) { return fis[FIS_H2D_COUNT] | (uint32_t)fis[FIS_H2D_COUNT_E] << 8; }
@@ -122,26 +98,20 @@ static bool parse_range(const uint8_t *fis, unsigned addressing, unsigned slot, 
     return true;
 }
 
-static enum ahci_kind kind_of(const uint8_t *fis) {
-    uint8_t opcode = fis[FIS_H2D_COMMAND], feature = fis[FIS_H2D_FEATURES];
-    if (opcode == ATA_SMART) return smart_kind(feature);
-    if (opcode == ATA_SET_FEATURES) return set_features_kind(feature);
-    return (enum ahci_kind)rules[opcode].kind;
-}
-
 struct ahci_cmd ahci_cmd_parse(const struct ahci_header *header, const uint8_t fis[FIS_H2D_BYTES], unsigned slot) {
-    const struct ahci_cmd refuse = {.kind = AHCI_REFUSE, .queued = rules[fis[FIS_H2D_COMMAND]].addressing == NCQ};
+    const struct class class = class_of(fis);
+    const struct ahci_cmd refuse = {.kind = AHCI_REFUSE, .queued = class.addressing == NCQ};
     struct ahci_cmd cmd = {.kind = AHCI_CONTROL, .flags = header->flags & (AHCI_CMDHDR_R | AHCI_CMDHDR_C)};
     if (fis[FIS_TYPE] != FIS_TYPE_H2D || (fis[FIS_H2D_FLAGS] & FIS_H2D_PMP)) return (struct ahci_cmd){0};
     if (!(fis[FIS_H2D_FLAGS] & FIS_H2D_C)) return cmd;
 
-    cmd = (struct ahci_cmd){.kind = kind_of(fis)};
+    cmd = (struct ahci_cmd){.kind = class.kind};
     if ((cmd.kind == AHCI_PACKET) != !!(header->flags & AHCI_CMDHDR_A)) return refuse;
     switch (cmd.kind) {
     case AHCI_READ:
     case AHCI_WRITE:
     case AHCI_VERIFY:
-        if (!parse_range(fis, rules[fis[FIS_H2D_COMMAND]].addressing, slot, &cmd)) return refuse;
+        if (!parse_range(fis, class.addressing, slot, &cmd)) return refuse;
         break;
     case AHCI_TRIM:
         cmd.n_sectors = count16(fis);
@@ -164,7 +134,7 @@ static void put_lba24(uint8_t *at, uint64_t lba) {
 void ahci_fis_set_range(uint8_t fis[FIS_H2D_BYTES], uint64_t lba, uint32_t n_sectors) {
     uint8_t *count = fis + FIS_H2D_COUNT, *count_e = fis + FIS_H2D_COUNT_E;
     put_lba24(fis + FIS_H2D_LBA0, lba);
-    switch (rules[fis[FIS_H2D_COMMAND]].addressing) {
+    switch (class_of(fis).addressing) {
     case LBA28:
         fis[FIS_H2D_DEVICE] = (uint8_t)((fis[FIS_H2D_DEVICE] & ~ATA_DEVICE_LBA28) | (lba >> 24 & ATA_DEVICE_LBA28));
         *count = (uint8_t)n_sectors;

@@ -8,30 +8,23 @@
 #include <vmm/bits.h>
 
 /* --- SATA 3.2, 10.5.5 "Register Host to Device FIS": 20 bytes --- */
-#define FIS_H2D_BYTES        20u
-#define FIS_H2D_DWORDS       5u
-#define FIS_TYPE             0u
-#define FIS_TYPE_H2D         0x27u
-#define FIS_TYPE_D2H         0x34u
-#define FIS_TYPE_PIO_SETUP   0x5fu
-#define FIS_TYPE_SDB         0xa1u
-#define FIS_H2D_FLAGS        1u
-#define FIS_H2D_C            0x80u /* a command; clear: the control register changes */
-#define FIS_H2D_PMP          0x0fu
-#define FIS_H2D_COMMAND      2u
-#define FIS_H2D_FEATURES     3u
-#define FIS_H2D_LBA0         4u /* LBA bits 23:0 in 4..6 */
-#define FIS_H2D_DEVICE       7u
-#define FIS_H2D_LBA3         8u /* LBA bits 47:24 in 8..10 */
-#define FIS_H2D_FEATURES_E   11u
-#define FIS_H2D_COUNT        12u
-#define FIS_H2D_COUNT_E      13u
-#define FIS_H2D_ICC          14u
-#define FIS_H2D_CONTROL      15u
-#define FIS_H2D_CONTROL_SRST 0x04u
-#define FIS_H2D_AUX          16u
+#define FIS_H2D_BYTES      20u
+#define FIS_H2D_DWORDS     5u
+#define FIS_TYPE           0u
+#define FIS_TYPE_H2D       0x27u
+#define FIS_H2D_FLAGS      1u
+#define FIS_H2D_C          0x80u /* a command; clear: the control register changes */
+#define FIS_H2D_PMP        0x0fu
+#define FIS_H2D_COMMAND    2u
+#define FIS_H2D_FEATURES   3u
+#define FIS_H2D_LBA0       4u /* LBA bits 23:0 in 4..6 */
+#define FIS_H2D_DEVICE     7u
+#define FIS_H2D_LBA3       8u /* LBA bits 47:24 in 8..10 */
+#define FIS_H2D_FEATURES_E 11u
+#define FIS_H2D_COUNT      12u
+#define FIS_H2D_COUNT_E    13u
+#define FIS_H2D_AUX        16u
 
-#define ATA_DEVICE_FUA    0x80u /* queued and FUA commands */
 #define ATA_DEVICE_LBA    0x40u /* clear: cylinder, head, sector */
 #define ATA_DEVICE_DEV    0x10u /* parallel ATA's second device */
 #define ATA_DEVICE_LBA28  0x0fu /* LBA bits 27:24 of 28-bit commands */
@@ -40,7 +33,6 @@
 #define ATA_STATUS_BSY 0x80u
 #define ATA_STATUS_DRQ 0x08u
 #define ATA_STATUS_ERR 0x01u
-#define ATA_ERROR_ABRT 0x04u
 
 /* --- ACS-3, annex B "Command set summary", by opcode --- */
 #define ATA_NOP                    0x00u
@@ -59,15 +51,12 @@
 #define ATA_WRITE_DMA_EXT          0x35u
 #define ATA_WRITE_MULTIPLE_EXT     0x39u
 #define ATA_WRITE_DMA_FUA_EXT      0x3du
-#define ATA_WRITE_LOG_EXT          0x3fu
 #define ATA_READ_VERIFY            0x40u
 #define ATA_READ_VERIFY_NORETRY    0x41u /* obsolete; ATA-4 */
 #define ATA_READ_VERIFY_EXT        0x42u
 #define ATA_READ_LOG_DMA_EXT       0x47u
 #define ATA_READ_FPDMA_QUEUED      0x60u
 #define ATA_WRITE_FPDMA_QUEUED     0x61u
-#define ATA_SEND_FPDMA_QUEUED      0x64u
-#define ATA_DOWNLOAD_MICROCODE     0x92u
 #define ATA_PACKET                 0xa0u
 #define ATA_IDENTIFY_PACKET_DEVICE 0xa1u
 #define ATA_SMART                  0xb0u
@@ -89,9 +78,7 @@
 #define ATA_FLUSH_CACHE_EXT        0xeau
 #define ATA_IDENTIFY_DEVICE        0xecu
 #define ATA_SET_FEATURES           0xefu
-#define ATA_SECURITY_SET_PASSWORD  0xf1u
 #define ATA_READ_NATIVE_MAX        0xf8u
-#define ATA_SET_MAX                0xf9u
 
 /* Subcommands of SET FEATURES (7.45, "SET FEATURES"; obsolete ones: ATA8-ACS 7.48), in the features field. */
 #define ATA_SETF_WCACHE_ON     0x02u
