@@ -118,8 +118,8 @@ static int emu_check_write(void *ctx, enum vmm_seg seg, uint64_t offset, unsigne
     gpa_t at;
     if (linear_of(ctx, seg, offset, n_bytes, &linear)) return 1;
     if (vmm_walk_or_fault(ctx, linear, WALK_WRITE, &at)) return 1;
-    return ((linear ^ (linear + n_bytes - 1)) & ~VMM_PAGE_MASK) &&
-           vmm_walk_or_fault(ctx, linear + n_bytes - 1, WALK_WRITE, &at);
+    uint64_t last_page = (linear + n_bytes - 1) & ~VMM_PAGE_MASK;
+    return last_page != (linear & ~VMM_PAGE_MASK) && vmm_walk_or_fault(ctx, last_page, WALK_WRITE, &at);
 }
 
 /* ---- ports ---- */
@@ -164,11 +164,16 @@ static bool single_operand(const struct vmm_insn *insn) {
 static bool plain_move(struct vmm_vcpu *vcpu, const struct vmm_exit *exit, const struct vmm_insn *insn) {
     unsigned n_bytes = insn->operand_bytes;
     uint64_t at = exit->mmio.gpa.v;
+    if (!(at & VMM_PAGE_MASK)) return false; /* may be the second half of an operand that begins on another page */
     bool write = insn->dst.kind == VMM_INSN_MEM;
     uint8_t reg = write ? insn->src.kind : insn->dst.kind;
     if (exit->kind == VMM_EXIT_PIO || insn->op != VMM_INSN_OP_MOV || reg != VMM_INSN_GPR || (at & (n_bytes - 1)))
         return false;
     if (write != exit->mmio.write || n_bytes < 4) return false;
+    uint64_t linear; /* an operand that begins in the page before faults at the start of this one */
+    if (linear_of(vcpu, (enum vmm_seg)insn->seg, vmm_insn_offset(insn, vcpu->gpr, vcpu->rip), n_bytes, &linear))
+        return true;
+    if ((linear ^ at) & VMM_PAGE_MASK) return false;
     struct vmm_access a = {.addr = at, .n_bytes = (uint8_t)n_bytes, .write = write};
     if (write) a.value = vcpu->gpr[insn->src.n] & ones(n_bytes);
     if (physical(vcpu, &a)) return true;
