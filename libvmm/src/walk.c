@@ -89,6 +89,10 @@ int walk(const struct walk_regs *r, const struct walk_memory *mem, uint64_t line
         }
         uint64_t e = load(entry, m.entry_bytes);
         if (!(e & PTE_P)) return 1;
+        if (m.entry_bytes == 8 && (e & r->reserved)) {
+            out->error |= PF_P | PF_RSVD;
+            return 1;
+        }
         bool root = m.pae_root && level == 3;
         if (!root) rights = (rights & e & (PTE_W | PTE_U)) | ((rights | e) & PTE_NX);
         bool leaf = level == 1 || (m.large[level] && (e & PTE_PS));

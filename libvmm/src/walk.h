@@ -9,6 +9,7 @@
 
 struct walk_regs {
     uint64_t cr0, cr3, cr4, efer, rflags;
+    uint64_t reserved; /* bits that must be 0 in 8-byte entries */
     unsigned cpl;
 };
 
