@@ -1,0 +1,103 @@
+"""The bare-metal guests of tests/guests, each below the test hypervisor there, some also without it.
+
+A guest prints PASS and FAIL lines and ends with END. A test names what must have passed: a guest that stops early, or
+forgets a check, fails too."""
+
+import os
+import pathlib
+import re
+
+import pytest
+
+import conftest
+import vm
+
+GUESTS = pathlib.Path(os.environ.get("SEKISHO_GUESTS") or conftest.ROOT / "build/guests")
+
+
+def boot(name, args="", below=True, smp=1, seconds=240, **options):
+    """Start a guest; the machine, to be followed by the caller."""
+    folder = conftest.RUNS / "-".join(filter(None, ["guest", name, args, "" if below else "native"])).replace(" ", "-")
+    folder.mkdir(parents=True, exist_ok=True)
+    image = folder / "empty.img"
+    image.write_bytes(bytes(1 << 20))
+    lines = ["@echo -off", *([r"fs0:\host.efi"] if below else []), rf"fs0:\{name}.efi {args}"]
+    files = {"startup.nsh": "".join(f"{line}\r\n" for line in lines).encode(),
+             f"{name}.efi": GUESTS / f"{name}.efi", "host.efi": GUESTS / "host.efi"}
+    for path in (GUESTS / f"{name}.efi", GUESTS / "host.efi"):
+        assert path.exists(), f"{path} is not built"
+    machine = vm.start(folder, image, files, smp=smp, memory=256, **options)
+    machine.wait("any other key to continue", seconds)
+    machine.send("\r")
+    return machine
+
+
+def finish(machine, seconds=240):
+    """Follow a guest to its END; what it printed."""
+    with machine:
+        try:
+            machine.wait(r"^END|PANIC", seconds)
+            machine.wait_end(20)
+        except vm.Timeout:
+            (machine.folder / "registers.txt").write_text(machine.monitor("info registers -a"))
+            raise
+        text = machine.text.replace("\r", "")
+    failed = re.findall(r"^FAIL .*", text, re.M)
+    assert not failed and "PANIC" not in text, "\n".join(failed) or f"see {machine.log_path}"
+    return text
+
+
+def passed(text):
+    return set(re.findall(r"^PASS (.*)", text, re.M))
+
+
+@pytest.mark.parametrize("below", [True, False], ids=["below", "native"])
+def test_svm_insn(below):
+    assert passed(finish(boot("svm_insn", below=below))) == {"below" if below else "native", "ring 0", "ring 3", "still there"}
+
+
+def test_msrs():
+    assert passed(finish(boot("msrs"))) == {
+        "below", "EFER reads without SVME", "EFER.SVME cannot be set", "EFER reserved bits", "EFER.LME while paging",
+        "EFER.SCE works", "EFER.NXE works", "VM_CR off and locked", "VM_CR stays", "VM_HSAVE_PA and SVM_KEY are empty",
+        "writes to fixed registers vanish", "microcode is not loaded", "APIC_BASE stays", "ring 3 reaches no register"}
+
+
+def test_msrs_as_native():
+    """Every register of six ranges faults, or not, and answers as on the bare machine."""
+    def scan(below):
+        text = finish(boot("msrs", "scan", below=below))
+        assert len(passed(text)) == 6
+        return {m[1]: m[2] for m in re.finditer(r"^MSR (\w+) (.*)", text, re.M)}
+
+    below, native = scan(True), scan(False)
+    differ = {msr for msr in below.keys() | native.keys() if below.get(msr) != native.get(msr)}
+    clocks = {"00000010", "000000e7", "000000e8"}
+    assert differ - clocks == {"c0010114"}, differ  # VM_CR
+
+
+def test_region():
+    assert passed(finish(boot("region"))) == {
+        "below", "memory map", "ones", "reads of every width", "writes", "writes to the page below 1 MiB", "still ones",
+        "execution", "execution below 1 MiB", "an instruction that runs into it", "a push", "a pop", "vector registers",
+        "counted", "still there"}
+
+
+@pytest.mark.parametrize("how", ["idt", "table", "cr3", "stack", "gdt"])
+def test_region_resets(how):
+    """What the processor cannot do without ends in a reset of the machine, not in a hang or a report."""
+    with boot("region", how) as machine:
+        machine.wait(f"^PASS {how}", 60)
+        machine.wait_end(60)
+    assert "FAIL" not in machine.text and "PANIC" not in machine.text and "END" not in machine.text
+
+
+def test_mmio():
+    assert passed(finish(boot("mmio"), 600)) == {
+        "below", "one aligned access is one access", "all forms, both pages trapped", "all forms, RAM then trapped",
+        "all forms, trapped then RAM", "read into an absent page", "write into an absent page",
+        "write into a read-only page", "addition into a read-only page", "read by ring 3 into the kernel's page",
+        "write by ring 3 into the kernel's page", "read through reserved bits", "a repeated string stops at the fault",
+        "and goes on", "accessed and dirty", "code before an absent page", "code before an impossible address",
+        "code before a trapped page", "what is not emulated gives #GP", "a trap cannot move over RAM", "a trap moves",
+        "all forms on a device, passed", "and leaves nothing behind", "still there"}
