@@ -164,7 +164,6 @@ static bool single_operand(const struct vmm_insn *insn) {
 static bool plain_move(struct vmm_vcpu *vcpu, const struct vmm_exit *exit, const struct vmm_insn *insn) {
     unsigned n_bytes = insn->operand_bytes;
     uint64_t at = exit->mmio.gpa.v;
-    if (!(at & VMM_PAGE_MASK)) return false; /* may be the second half of an operand that begins on another page */
     bool write = insn->dst.kind == VMM_INSN_MEM;
     uint8_t reg = write ? insn->src.kind : insn->dst.kind;
     if (exit->kind == VMM_EXIT_PIO || insn->op != VMM_INSN_OP_MOV || reg != VMM_INSN_GPR || (at & (n_bytes - 1)))
