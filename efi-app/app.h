@@ -4,6 +4,7 @@
 #define EFI_APP_H
 
 #include <efi.h>
+#include <efipciio.h>
 #include <stdbool.h>
 
 /* console.c: the firmware's console, which is screen and serial line as its settings say */
@@ -11,6 +12,10 @@ void con_init(EFI_SYSTEM_TABLE *st);
 void con_print(const char *text);                           /* as it stands, ASCII or UTF-8; \n starts a line */
 void con_line(const char *a, const char *b, const char *c); /* the three in one line; NULL for none */
 void con_wait_key(void);
+
+/* storage.c: let the firmware start its driver on every storage controller. One that boots fast touches only the disk it
+ * starts from, and a controller nobody has set up cannot be asked which disks it has. */
+void storage_connect(EFI_SYSTEM_TABLE *st);
 
 /* files.c */
 struct app_files {

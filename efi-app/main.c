@@ -61,6 +61,7 @@ static bool launch(EFI_SYSTEM_TABLE *st) {
     struct vmm_launch l;
     const char *why;
     find_ecam(st);
+    storage_connect(st);
     if (vmm_uefi_prepare(&uefi, REGION_BYTES, &l, &why)) {
         con_line(why, NULL, NULL);
         return false;
