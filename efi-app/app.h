@@ -13,9 +13,11 @@ void con_print(const char *text);                           /* as it stands, ASC
 void con_line(const char *a, const char *b, const char *c); /* the three in one line; NULL for none */
 void con_wait_key(void);
 
-/* storage.c: let the firmware start its driver on every storage controller. One that boots fast touches only the disk it
- * starts from, and a controller nobody has set up cannot be asked which disks it has. */
+/* storage.c: let the firmware start its driver on every storage controller. One that boots fast touches only the disk
+ * it starts from, and a controller nobody has set up cannot be asked which disks it has. */
 void storage_connect(EFI_SYSTEM_TABLE *st);
+/* Let it look again at every disk: what is on an encrypted range can be read only from launch on. */
+void storage_reconnect(EFI_SYSTEM_TABLE *st);
 
 /* files.c */
 struct app_files {
@@ -24,8 +26,10 @@ struct app_files {
     EFI_LOADED_IMAGE *loaded;
 };
 EFI_STATUS files_init(struct app_files *f, EFI_HANDLE image, EFI_SYSTEM_TABLE *st);
-/* Read a whole file beside the application into pool memory (free with files_free), at most max_bytes. */
-EFI_STATUS files_read(struct app_files *f, const char *name, UINTN max_bytes, void **out, UINTN *out_bytes);
+/* Read the configuration into pool memory (free with files_free), at most max_bytes: the file that load option "conf="
+ * names, from the root of our volume if it begins with a backslash, else beside the application; without the option,
+ * name. */
+EFI_STATUS files_read_conf(struct app_files *f, const char *name, UINTN max_bytes, void **out, UINTN *out_bytes);
 void files_free(struct app_files *f, void *p, UINTN n_bytes); /* wipes it first */
 /* Load and start another application: path (UTF-8, from the root) on our own volume, else on any that has it.
  * Does not return if that one takes over the machine. */

@@ -61,11 +61,30 @@ static EFI_STATUS read_open(const struct app_files *f, EFI_FILE *file, UINTN max
     return s;
 }
 
-EFI_STATUS files_read(struct app_files *f, const char *name, UINTN max_bytes, void **out, UINTN *out_bytes) {
+/* The value of option "conf=" in our load options, a path from the root or beside this program; 0 if there is none. */
+static UINTN conf_option(const struct app_files *f, CHAR16 *out) {
+    static const char name[] = "conf=";
+    const CHAR16 *o = f->loaded->LoadOptions;
+    UINTN units = o ? f->loaded->LoadOptionsSize / sizeof *o : 0;
+    for (UINTN i = 0; i < units && o[i]; i++) {
+        UINTN k = 0, n = 0;
+        while (name[k] && i + k < units && o[i + k] == (CHAR16)name[k]) k++;
+        if (name[k] || (i && o[i - 1] != ' ')) continue;
+        if (i + k < units && o[i + k] != '\\') n = own_directory(f, out);
+        for (i += k; i < units && o[i] && o[i] != ' ' && n < PATH_MAX_UNITS - 1; i++) out[n++] = o[i];
+        out[n] = 0;
+        return n;
+    }
+    return 0;
+}
+
+EFI_STATUS files_read_conf(struct app_files *f, const char *name, UINTN max_bytes, void **out, UINTN *out_bytes) {
     static CHAR16 path[PATH_MAX_UNITS];
     EFI_FILE *root, *file;
-    UINTN n = own_directory(f, path);
-    (void)conf_utf16(name, path + n, PATH_MAX_UNITS - n);
+    if (conf_option(f, path) == 0) {
+        UINTN n = own_directory(f, path);
+        (void)conf_utf16(name, path + n, PATH_MAX_UNITS - n);
+    }
     EFI_STATUS s = open_volume(f, f->loaded->DeviceHandle, &root);
     if (EFI_ERROR(s)) return s;
     s = root->Open(root, &file, path, EFI_FILE_MODE_READ, 0);
@@ -128,6 +147,10 @@ EFI_STATUS files_start(struct app_files *f, const char *path, const char *option
     EFI_BOOT_SERVICES *bs = f->st->BootServices;
     UINTN units = conf_utf16(path, wide, PATH_MAX_UNITS);
     EFI_HANDLE device = find_device(f, wide), child;
+    if (!device) { /* it may lie on a volume that only became readable by our launch */
+        storage_reconnect(f->st);
+        device = find_device(f, wide);
+    }
     if (!device) return EFI_NOT_FOUND;
     EFI_DEVICE_PATH *dp = file_device_path(f, device, wide, units);
     if (!dp) return EFI_OUT_OF_RESOURCES;

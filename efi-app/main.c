@@ -42,7 +42,7 @@ static bool read_conf(enum conf_on_error *out_on_error) {
     void *text;
     UINTN n_bytes;
     *out_on_error = CONF_STOP;
-    EFI_STATUS s = files_read(&files, CONF_NAME, CONF_MAX_BYTES, &text, &n_bytes);
+    EFI_STATUS s = files_read_conf(&files, CONF_NAME, CONF_MAX_BYTES, &text, &n_bytes);
     if (EFI_ERROR(s)) {
         con_line(CONF_NAME, s == EFI_BAD_BUFFER_SIZE ? " is longer than 64 KiB" : " cannot be read",
                  s == EFI_NOT_FOUND ? ": there is none beside this program" : NULL);
