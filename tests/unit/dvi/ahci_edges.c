@@ -107,6 +107,70 @@ Test(ahci_edges, stopped_while_waiting) {
     bench_check_idle(b);
 }
 
+/* ST is clear, CR is not: the device's empty PxCI does not mean that anything is complete, and ST has to wait. */
+Test(ahci_edges, between_st_and_cr) {
+    start_small(8, 0);
+    for (unsigned s = 0; s < 4; s++) bench_issue(b, 0, s, W_WRITE_FPDMA, 100 * s, 8, 4096);
+    b->m.port[0].stuck_cr = true;
+    bench_pput(b, 0, W_CMD, W_CMD_FRE);
+    uint64_t bad = b->a.stats.bad_registers;
+    bench_pput(b, 0, W_CMD, W_CMD_FRE | W_CMD_ST);
+    cr_expect_eq(bench_pget(b, 0, W_CMD) & W_CMD_ST, 0);
+    cr_expect_eq(b->a.stats.bad_registers, bad + 1);
+    static const unsigned looks[] = {W_CI, W_SACT, W_TFD, W_PxIS};
+    for (unsigned i = 0; i < 4; i++) {
+        bench_pget(b, 0, looks[i]);
+        bench_get(b, W_IS);
+        cr_expect_eq(b->a.n_free, 4);
+    }
+    b->port[0].maybe_error = true;
+    b->m.port[0].stuck_cr = false;
+    bench_recover(b, 0, false);
+    cr_expect_eq(b->a.n_free, 8);
+    bench_check_idle(b);
+}
+
+/* Some controllers clear the bit in PxCI of a command that failed. Were its next part issued, the guest would take what
+ * is left of it for the whole. */
+Test(ahci_edges, a_part_fails_and_its_bit_goes) {
+    start_small(2, 0);
+    b->port[0].maybe_error = true;
+    ahci_model_fail(&b->m, 0, FAULT_TASK_FILE, 3);
+    bench_issue(b, 0, 7, W_WRITE_DMA_EXT, 0, 200, 4096);
+    while (!b->m.port[0].halted) {
+        ahci_model_step(&b->m);
+        if (!b->m.port[0].halted) bench_pget(b, 0, W_CI);
+    }
+    uint32_t moved = 16 * 512;
+    memcpy(fake_dma(&b->f, b->a.port[0].bus.v + W_HEADER_BYTES * 7 + 4, 4), &moved, 4);
+    b->m.port[0].ci = 0;
+    cr_expect_eq(bench_pget(b, 0, W_CI), 1u << 7, "it has not ended");
+    cr_expect_eq(b->m.port[0].ci, 0, "nor does it go on");
+    bench_recover(b, 0, false);
+    ahci_model_fail(&b->m, 0, FAULT_NONE, 0);
+    b->port[0].maybe_error = false;
+    bench_do(b, 0, W_WRITE_DMA_EXT, 0, 200, 4096);
+    bench_check_idle(b);
+}
+
+/* The link was reset, which is reason enough, even if no status bit says that somebody else may answer. */
+Test(ahci_edges, a_silent_link_reset) {
+    start_small(2, 30);
+    bench_pput(b, 0, W_CMD, W_CMD_FRE);
+    while (bench_pget(b, 0, W_CMD) & W_CMD_CR) continue;
+    bench_pput(b, 0, W_SCTL, 0x301);
+    bench_pput(b, 0, W_SCTL, 0x300);
+    b->m.port[0].serr = 0;
+    bench_pput(b, 0, W_CMD, W_CMD_FRE | W_CMD_ST);
+    b->port[0].identified = false;
+    bench_do(b, 0, W_READ_DMA_EXT, 0, 8, 4096);
+    cr_expect_eq(b->n_refused, 1);
+    uint8_t id[512];
+    cr_assert(bench_identify(b, 0, id));
+    bench_do(b, 0, W_READ_DMA_EXT, 0, 8, 4096);
+    bench_check_idle(b);
+}
+
 /* A function reset, or D3 and back: the device has forgotten all, the mediator was not asked. */
 static void reset_function(void) {
     for (unsigned p = 0; p < BENCH_PORTS; p++) {
