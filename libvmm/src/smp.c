@@ -90,8 +90,8 @@ void vmm_flush_nested(struct vmm *vmm) {
     for (uint32_t i = 0; i < vmm->n_cpus; i++) {
         struct vmm_vcpu *v = vmm->vcpu[i];
         if (!__atomic_load_n(&v->running, __ATOMIC_ACQUIRE) || __atomic_load_n(&v->in_exit, __ATOMIC_SEQ_CST)) continue;
-        __atomic_store_n(&v->kick, 1, __ATOMIC_SEQ_CST);
-        vmm_apic_send_nmi(vmm, v->apic_id);
+        /* One NMI under way is enough, and a second could arrive when the first has been accounted for: the guest's. */
+        if (!__atomic_exchange_n(&v->kick, 1, __ATOMIC_SEQ_CST)) vmm_apic_send_nmi(vmm, v->apic_id);
         for (unsigned spin = 0; spin < 1000000 && __atomic_load_n(&v->kick, __ATOMIC_ACQUIRE); spin++) {
             if (__atomic_load_n(&v->in_exit, __ATOMIC_ACQUIRE)) break;
             hw_pause();
