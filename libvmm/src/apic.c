@@ -8,6 +8,12 @@
 
 static bool is_x2apic(void) { return (hw_rdmsr(MSR_APIC_BASE) & APIC_BASE_EXTD) != 0; }
 
+/* Does this processor's APIC take commands this way? One that goes nowhere must not be believed. */
+static bool takes_commands(bool x2apic) {
+    uint64_t mode = hw_rdmsr(MSR_APIC_BASE) & (APIC_BASE_EN | APIC_BASE_EXTD);
+    return mode == (x2apic ? APIC_BASE_EN | APIC_BASE_EXTD : APIC_BASE_EN);
+}
+
 uint32_t vmm_apic_id(struct vmm *vmm) {
     if (is_x2apic()) return (uint32_t)hw_rdmsr(0x802);
     return (uint32_t)FIELD_GET(APIC_ID_ID, hw_mmio_read(vmm->apic_base + APIC_ID, 4));
@@ -43,17 +49,25 @@ static bool may_reach(uint64_t icr, uint32_t dest, bool x2apic, uint32_t id, uin
     }
 }
 
-/* What a write to the command register becomes. A start-up IPI to processors that run already is ignored by them, as on
- * the bare machine, and what we remember for them does no harm. */
+/* Will it stop that processor for certain? Only then may the others cease to ask it to flush its translations. An INIT
+ * to oneself is not a valid combination and may be ignored: 16.5, table 16-4 "Valid ICR Field Combinations". */
+static bool surely_reaches(uint64_t icr, uint32_t dest, uint32_t id, uint32_t self) {
+    uint64_t shorthand = FIELD_GET(APIC_ICR_SHORTHAND, icr);
+    return id != self && (shorthand == 3 || (shorthand == 0 && !(icr & APIC_ICR_LOGICAL) && dest == id));
+}
+
+/* What a write to the command register becomes. A processor counts as stopped only if the INIT surely reaches it:
+ * nobody waits for a stopped one when a mapping changes. A start-up IPI to processors that run already is ignored by
+ * them, as on the bare machine, and what we remember for them does no harm. */
 static uint64_t command_write(struct vmm_vcpu *vcpu, uint64_t icr, uint32_t dest, bool x2apic) {
     struct vmm *vmm = vcpu->vmm;
     uint64_t mode = FIELD_GET(APIC_ICR_MODE, icr);
     bool init = mode == APIC_MODE_INIT && (icr & APIC_ICR_LEVEL);
     if (mode != APIC_MODE_SIPI && !init) return icr;
-    for (uint32_t i = 0; i < vmm->n_cpus; i++) {
+    for (uint32_t i = 0; init && takes_commands(x2apic) && i < vmm->n_cpus; i++) {
         uint32_t id = __atomic_load_n(&vmm->slot[i].apic_id, __ATOMIC_RELAXED);
-        if (id != SLOT_FREE && !may_reach(icr, dest, x2apic, id, vcpu->apic_id)) continue;
-        if (init && id != SLOT_FREE) __atomic_store_n(&vmm->vcpu[i]->running, 0, __ATOMIC_RELEASE);
+        if (id != SLOT_FREE && surely_reaches(icr, dest, id, vcpu->apic_id))
+            __atomic_store_n(&vmm->vcpu[i]->running, 0, __ATOMIC_RELEASE);
     }
     if (init) return icr;
     uint32_t vector = (uint32_t)FIELD_GET(APIC_ICR_VECTOR, icr);
