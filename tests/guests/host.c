@@ -27,7 +27,7 @@ static struct host {
 
 static void note(const struct vmm_access *a) {
     host.last = *a;
-    host.n_accesses++;
+    __atomic_fetch_add(&host.n_accesses, 1, __ATOMIC_RELAXED);
 }
 
 static enum vmm_verdict mmio(struct vmm_vcpu *vcpu, void *cookie, struct vmm_access *a) {

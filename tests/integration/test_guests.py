@@ -101,3 +101,15 @@ def test_mmio():
         "and goes on", "accessed and dirty", "code before an absent page", "code before an impossible address",
         "code before a trapped page", "what is not emulated gives #GP", "a trap cannot move over RAM", "a trap moves",
         "all forms on a device, passed", "and leaves nothing behind", "still there"}
+
+
+SMP = {"below", "INIT and SIPI without a delay", "state after SIPI", "SIPI to a running processor",
+       "INIT to a running processor, SIPI twice", "INIT and SIPI twice", "two INITs", "odd writes to the ICR",
+       "SIPI by a string instruction", "all excluding self", "INIT to a logical destination",
+       "SIPI to a logical destination", "a moved trap holds for every processor"}
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_smp(n):
+    text = finish(boot("smp", str(n), smp=n))
+    assert passed(text) == SMP | {"INITs that reach nobody", "still there"}

@@ -1,0 +1,295 @@
+/* Start-up of further processors in every order software has been seen to use, and some that none should. Wherever a
+ * processor turns up, it must be below the hypervisor: hypercalls answer, the region reads as ones.
+ * Source: APM Volume 2, 16.5 "Interprocessor Interrupts (IPI)"; Intel SDM Volume 3A, 8.4 "Multiple-Processor (MP)
+ * Initialization". */
+#include "gt.h"
+#include <hw.h>
+#include <string.h>
+
+#define ICR_LOW  0x300u
+#define ICR_HIGH 0x310u
+#define LDR      0x0d0u
+#define SVR      0x0f0u
+#define INIT     0x4500u /* level: assert */
+#define DEASSERT 0x8500u /* INIT, level triggered, de-assert */
+#define SIPI     0x4600u
+#define NMI      0x4400u
+#define LOGICAL  0x0800u
+#define OTHERS   0xc0000u
+#define ALL      0x80000u
+#define MAX_CPUS 8u
+
+struct smp_data { /* smp.S */
+    uint16_t gdt_limit;
+    uint32_t gdt_base;
+    uint16_t rsvd_0x06;
+    uint32_t far32, selector32, far64, selector64;
+    uint64_t cr3, stacks, entry;
+    uint32_t eax, edx, cr0, cr4, efer;
+} __attribute__((packed));
+extern const uint8_t smp_start[], smp_start_data[], smp_start_end[];
+
+/* What each processor tells; by APIC id. */
+static volatile struct told {
+    uint32_t starts; /* how often it came by */
+    uint32_t page;   /* where it started */
+    uint64_t host;   /* what HOST_PING said; 0: it has not been asked */
+    uint64_t region; /* a word of the region */
+    uint32_t orders; /* what to do, see ap_main; it counts done up to it */
+    uint32_t done;
+} told[MAX_CPUS];
+
+static uint8_t stacks[MAX_CPUS + 1][VMM_PAGE_BYTES] __attribute__((aligned(4096)));
+static uint64_t page_a, page_b, region, device;
+static uint32_t n_cpus;
+static uint64_t firmware_idt;
+
+void gt_early(EFI_SYSTEM_TABLE *st) {
+    EFI_PHYSICAL_ADDRESS low = 0x9ffff;
+    struct hw_table idt;
+    if (!EFI_ERROR(st->BootServices->AllocatePages(AllocateMaxAddress, EfiBootServicesData, 2, &low)))
+        page_a = low, page_b = low + VMM_PAGE_BYTES;
+    hw_sidt(&idt);
+    firmware_idt = idt.base;
+}
+
+uint64_t gt_call_asm(uint64_t rax, uint64_t rbx, uint64_t rcx, uint64_t rdx);
+_Noreturn void ap_main(uint32_t id, uint64_t page);
+
+_Noreturn void ap_main(uint32_t id, uint64_t page) {
+    volatile struct told *t = &told[id];
+    t->page = (uint32_t)page;
+    t->region = *(volatile uint64_t *)region;
+    t->host = gt_call_asm(HOST_CALL + HOST_PING, 0, 0, 0);
+    gt_apic_write(LDR, 1u << (24 + id));
+    t->orders = t->done = 0;
+    __atomic_fetch_add(&t->starts, 1, __ATOMIC_SEQ_CST);
+    for (;;) {
+        while (t->done == t->orders) hw_pause();
+        (void)*(volatile uint32_t *)(device + 0x40);
+        t->done++;
+    }
+}
+
+static void fill_page(uint64_t at) {
+    size_t n_bytes = (size_t)(smp_start_end - smp_start);
+    struct smp_data d;
+    memcpy(&d, smp_start_data, sizeof d);
+    d.gdt_base += (uint32_t)at;
+    d.far32 += (uint32_t)at;
+    d.far64 += (uint32_t)at;
+    d.cr3 = hw_read_cr3();
+    d.stacks = gt_physical(stacks);
+    d.entry = (uint64_t)(uintptr_t)ap_main;
+    d.eax = d.edx = d.cr0 = d.cr4 = d.efer = UINT32_MAX;
+    memcpy((void *)at, smp_start, n_bytes);
+    memcpy((uint8_t *)at + (smp_start_data - smp_start), &d, sizeof d);
+}
+
+static void send(uint32_t command, uint32_t destination) {
+    gt_apic_write(ICR_HIGH, destination << 24);
+    gt_apic_write(ICR_LOW, command);
+    while (gt_apic_read(ICR_LOW) & BIT(12)) hw_pause();
+}
+
+static void sipi(uint32_t command, uint64_t page, uint32_t destination) {
+    send(command | (uint32_t)(page >> 12), destination);
+}
+
+/* Wait until every other processor has started at least this often. */
+static bool all_started(uint32_t first, uint32_t last, const uint32_t *before) {
+    for (unsigned ms = 0; ms < 5000; ms++) {
+        bool all = true;
+        for (uint32_t id = first; id <= last; id++) all = all && told[id].starts != before[id];
+        if (all) return true;
+        gt_delay_us(1000);
+    }
+    return false;
+}
+
+/* The processors first..last have started, at this page, below the hypervisor, each under a number of its own. */
+static void expect(const char *name, uint32_t first, uint32_t last, uint64_t page, const uint32_t *before) {
+    bool good = all_started(first, last, before);
+    gt_delay_us(20000); /* a second start may follow, and would be as good */
+    uint64_t numbers = 0;
+    for (uint32_t id = first; id <= last; id++) {
+        const volatile struct told *t = &told[id];
+        bool one = (t->host & 0xfffff000) == HOST_MAGIC && t->region == UINT64_MAX && t->page == page &&
+                   !(numbers & BIT(t->host & 63));
+        numbers |= BIT(t->host & 63);
+        if (!one) gt_print("     processor %u: host %lx, region %lx, page %x", id, t->host, t->region, t->page);
+        good = good && one;
+    }
+    gt_check(good && !(numbers & 1), name, "starts: %u %u %u", told[1].starts, told[2].starts, told[3].starts);
+}
+
+static void remember(uint32_t *before) {
+    for (uint32_t id = 0; id < MAX_CPUS; id++) before[id] = told[id].starts, told[id].host = 0, told[id].page = 0;
+}
+
+static void one_processor(void) {
+    uint32_t before[MAX_CPUS];
+    remember(before);
+    send(INIT, 1);
+    sipi(SIPI, page_a, 1);
+    expect("INIT and SIPI without a delay", 1, 1, page_a, before);
+    const struct smp_data *d = (const void *)(page_a + (uint64_t)(smp_start_data - smp_start));
+    uint32_t eax = d->eax, edx = d->edx, cr0 = d->cr0, cr4 = d->cr4, efer = d->efer;
+    gt_check(eax == 0 && edx == hw_cpuid(1, 0).eax && cr0 == 0x60000010 && cr4 == 0 && efer == 0, "state after SIPI",
+             "eax %x edx %x cr0 %x cr4 %x efer %x", eax, edx, cr0, cr4, efer);
+    uint32_t starts = told[1].starts;
+    sipi(SIPI, page_b, 1);
+    gt_delay_us(50000);
+    gt_check(told[1].starts == starts, "SIPI to a running processor", "it started again");
+    remember(before);
+    send(INIT, 1);
+    send(DEASSERT, 1);
+    gt_delay_us(10000);
+    sipi(SIPI, page_b, 1);
+    gt_delay_us(200);
+    sipi(SIPI, page_b, 1);
+    expect("INIT to a running processor, SIPI twice", 1, 1, page_b, before);
+    remember(before);
+    for (unsigned i = 0; i < 2; i++) {
+        send(INIT, 1);
+        sipi(SIPI, page_a, 1);
+    }
+    expect("INIT and SIPI twice", 1, 1, page_a, before);
+    remember(before);
+    send(INIT, 1);
+    send(INIT, 1);
+    sipi(SIPI, page_b, 1);
+    expect("two INITs", 1, 1, page_b, before);
+}
+
+static void odd_writes(void) {
+    uint32_t before[MAX_CPUS];
+    remember(before);
+    send(INIT, 1);
+    uint32_t command = SIPI | (uint32_t)(page_a >> 12);
+    gt_apic_write(ICR_HIGH, 1u << 24);
+    *(volatile uint16_t *)(GT_APIC + ICR_LOW) = (uint16_t)command;
+    *(volatile uint8_t *)(GT_APIC + ICR_LOW + 1) = (uint8_t)(command >> 8);
+    *(volatile uint64_t *)(GT_APIC + ICR_LOW) = command;
+    *(volatile uint32_t *)(GT_APIC + ICR_LOW + 4) = command;
+    *(volatile uint32_t *)(GT_APIC + ICR_LOW - 1) = command << 8;
+    gt_delay_us(50000);
+    gt_check(told[1].starts == before[1] || told[1].host, "odd writes to the ICR", "a processor started outside");
+    struct gt_state s = {.rflags = 2, .gpr = {[VMM_RDI] = GT_APIC + ICR_LOW, [VMM_RSI] = gt_physical(&command)}};
+    remember(before);
+    send(INIT, 1);
+    gt_run_bytes(&s, "\xa5", 1); /* MOVSD */
+    expect("SIPI by a string instruction", 1, 1, page_a, before);
+}
+
+static void everyone(void) {
+    uint32_t before[MAX_CPUS];
+    remember(before);
+    send(INIT | OTHERS, 0);
+    sipi(SIPI | OTHERS, page_b, 0);
+    sipi(SIPI | OTHERS, page_b, 0);
+    expect("all excluding self", 1, n_cpus - 1, page_b, before);
+    remember(before);
+    send(INIT | LOGICAL, ((1u << n_cpus) - 1) & ~1u);
+    for (uint32_t id = 1; id < n_cpus; id++) sipi(SIPI, page_a, id);
+    expect("INIT to a logical destination", 1, n_cpus - 1, page_a, before);
+    uint32_t starts = told[1].starts;
+    sipi(SIPI | LOGICAL, page_b, 0xff);
+    gt_delay_us(50000);
+    gt_check(told[1].starts == starts, "SIPI to a logical destination", "a running processor started again");
+}
+
+/* Wait until every other processor has read the device some more; how often they have altogether. */
+static uint64_t some_reads(void) {
+    uint32_t from[MAX_CPUS];
+    for (uint32_t id = 1; id < n_cpus; id++) from[id] = told[id].done;
+    uint64_t sum = 0;
+    for (unsigned ms = 0; ms < 5000; ms++) {
+        bool all = true;
+        sum = 0;
+        for (uint32_t id = 1; id < n_cpus; id++) {
+            uint32_t n = told[id].done - from[id];
+            all = all && n > 50;
+            sum += n;
+        }
+        if (all) return sum;
+        gt_delay_us(1000);
+    }
+    return 0;
+}
+
+/* A trap that moves is in place for every processor when the move is done, whatever the others were at. */
+static void trap_moves(const char *name) {
+    for (uint32_t id = 1; id < n_cpus; id++) told[id].orders = UINT32_MAX; /* read it without end */
+    uint64_t seen = 0, done = 1, slack = n_cpus; /* those on their way at the start, not counted yet at the end */
+    for (unsigned turn = 0; turn < 20 && done && seen + slack >= done; turn++) {
+        gt_call(HOST_MOVE, device, 0, 0);
+        uint64_t before = gt_call(HOST_LAST, 4, 0, 0);
+        done = some_reads();
+        seen = gt_call(HOST_LAST, 4, 0, 0) - before;
+        gt_call(HOST_MOVE, HOST_PASS, 0, 0);
+    }
+    gt_check(done && seen + slack >= done, name, "%lu accesses, %lu of them seen", done, seen);
+    for (uint32_t id = 1; id < n_cpus; id++) told[id].orders = told[id].done;
+}
+
+/* An INIT that reaches nobody must not make the hypervisor forget who runs. */
+static void nobody(void) {
+    send(INIT | LOGICAL, 0);
+    send(INIT, 77);
+    trap_moves("INITs that reach nobody");
+}
+
+/* A processor that was never started waits in the firmware's code. Wake it there, in code of the guest's. */
+static volatile uint64_t parked_region;
+static volatile uint32_t parked_woke;
+
+static __attribute__((noreturn)) void parked(void) {
+    parked_region = *(volatile uint64_t *)region;
+    parked_woke = 1;
+    for (;;) hw_pause();
+}
+
+static void wake_parked(void) {
+    uint64_t at = (uint64_t)(uintptr_t)parked;
+    uint8_t *gate = (uint8_t *)firmware_idt + 2 * 16;
+    memcpy(gate, &(uint16_t){(uint16_t)at}, 2);
+    memcpy(gate + 6, &(uint16_t){(uint16_t)(at >> 16)}, 2);
+    memcpy(gate + 8, &(uint32_t){(uint32_t)(at >> 32)}, 4);
+    send(NMI, 1);
+    gt_delay_us(200000);
+    gt_check(!parked_woke || parked_region == UINT64_MAX, "parked",
+             "processor 1 runs outside: it sees %lx in the region", parked_region);
+}
+
+static uint32_t pci_read(unsigned device_number, unsigned offset) {
+    hw_out(0xcf8, 4, 0x80000000u | device_number << 11 | offset);
+    return hw_in(0xcfc, 4);
+}
+
+void gt_main(void) {
+    if (!gt_check(gt_below() && page_a, "below", "no hypervisor")) return;
+    gt_apic_write(SVR, gt_apic_read(SVR) | BIT(8));
+    region = gt_call(HOST_WHERE, 0, 0, 0);
+    n_cpus = (uint32_t)(gt_args[0] - '0');
+    for (unsigned d = 0; d < 32 && !device; d++)
+        if (pci_read(d, 8) >> 24 == 3) device = pci_read(d, 0x10) & ~0xfu;
+    memset((void *)gt_call(HOST_WHERE, 2, 0, 0), 0xf4, VMM_PAGE_BYTES); /* the hypervisor's own start-up page */
+    fill_page(page_a);
+    fill_page(page_b);
+    if (!strcmp(gt_args + 1, " parked")) {
+        wake_parked();
+        return;
+    }
+    one_processor();
+    odd_writes();
+    everyone();
+    trap_moves("a moved trap holds for every processor");
+    nobody();
+    if (!strcmp(gt_args + 1, " init-self")) { /* a reset of the machine, or nothing; but never out of here */
+        gt_print("PASS init-self");
+        send(INIT | ALL, 0);
+        gt_delay_us(500000);
+    }
+    gt_check(gt_below(), "still there", "the hypervisor has gone");
+}
