@@ -63,6 +63,11 @@ struct ahci_model {
     uint32_t max_prds;
     unsigned n_irqs; /* how often the interrupt line rose */
     bool irq;
+    /* May the device be given this PRD? And: data was moved, [offset, offset + n) of the task's. NULL: do not ask. */
+    bool (*prd_ok)(void *ctx, unsigned port, uint64_t addr, uint64_t n_bytes);
+    void (*moved)(void *ctx, unsigned port, const struct ata_task *task, uint64_t offset, const uint8_t *data,
+                  uint64_t n);
+    void *watch_ctx;
 };
 
 /* n_ports <= AHCI_MODEL_PORTS; nothing is connected. */

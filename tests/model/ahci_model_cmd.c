@@ -98,7 +98,7 @@ static void prd_of(struct ahci_model *m, const uint8_t *header, uint32_t i, uint
 }
 
 /* Look at every address the command brings along, used or not. */
-static void check_table(struct ahci_model *m, const uint8_t *header) {
+static void check_table(struct ahci_model *m, const struct ahci_model_port *p, const uint8_t *header) {
     uint32_t n_prds = get32(header) >> 16;
     if (n_prds > m->max_prds) m->max_prds = n_prds;
     if (get64(header + 8) & 0x7f) fake_fail("command table at %#lx", get64(header + 8));
@@ -106,6 +106,8 @@ static void check_table(struct ahci_model *m, const uint8_t *header) {
         uint64_t addr, n;
         prd_of(m, header, i, &addr, &n);
         fake_dma(m->fake, addr, n);
+        if (m->prd_ok && !m->prd_ok(m->watch_ctx, (unsigned)(p - m->port), addr, n))
+            fake_fail("the device was told to access %#lx, %lu bytes", addr, n);
     }
 }
 
@@ -128,7 +130,7 @@ static void fetch(struct ahci_model *m, struct ahci_model_port *p, unsigned slot
     const uint8_t *table = fake_dma(m->fake, get64(header + 8), W_TABLE_PRDT);
     bool queued_before = false;
     for (unsigned i = 0; i < AHCI_MODEL_SLOTS; i++) queued_before |= p->slot[i].busy;
-    check_table(m, header);
+    check_table(m, p, header);
     m->n_fetched++;
     if ((flags & W_HDR_CFL) < 2 || flags >> 12 & 0xf || table[0] != W_FIS_H2D || table[1] & 0xf) m->n_bad_registers++;
     if (!(table[1] & W_H2D_C)) {
@@ -142,7 +144,7 @@ static void fetch(struct ahci_model *m, struct ahci_model_port *p, unsigned slot
     bool packet = s->task.opcode == W_PACKET;
     if (packet != !!(flags & W_HDR_ATAPI)) ok = false;
     if (s->task.move == ATA_TO_DEVICE && !(flags & W_HDR_WRITE)) m->n_bad_registers++;
-    if (s->task.move == ATA_TO_HOST && (flags & W_HDR_WRITE)) m->n_bad_registers++;
+    if (s->task.move == ATA_TO_HOST && (flags & W_HDR_WRITE) && !packet) m->n_bad_registers++;
     if (s->task.ncq && !p->disk->ncq) ok = false;
     if (p->fault_in > 0 && --p->fault_in == 0) s->fault = p->next_fault;
     s->busy = true;
@@ -173,6 +175,7 @@ static bool move_some(struct ahci_model *m, struct ahci_model_port *p, unsigned 
         ata_disk_send(p->disk, &s->task, s->moved, mem, n);
     else
         ata_disk_take(p->disk, &s->task, s->moved, mem, n);
+    if (m->moved) m->moved(m->watch_ctx, (unsigned)(p - m->port), &s->task, s->moved, mem, n);
     *(fake_is_guest_ram(addr, size) ? &m->n_guest_bytes : &m->n_region_bytes) += n;
     s->moved += n;
     s->prd_offset += n;

@@ -29,6 +29,7 @@ bool fake_is_guest_ram(uint64_t addr, uint64_t n_bytes) {
 void *fake_mem(struct fake_host *f, uint64_t addr, uint64_t n_bytes) {
     if (inside(addr, n_bytes, 0, FAKE_LOW_BYTES)) return f->low + addr;
     if (inside(addr, n_bytes, FAKE_HIGH_BASE, FAKE_HIGH_BYTES)) return f->high + (addr - FAKE_HIGH_BASE);
+    if (inside(addr, n_bytes, FAKE_PEER_BASE, FAKE_PEER_BYTES)) return f->peer + (addr - FAKE_PEER_BASE);
     if (inside(addr, n_bytes, FAKE_REGION_BASE, f->region_used)) return f->region + (addr - FAKE_REGION_BASE);
     return NULL;
 }
@@ -61,7 +62,8 @@ static void *gmem_borrow(void *ctx, gpa_t addr, size_t n_bytes) {
 
 static bool dma_ok(void *ctx, gpa_t addr, uint64_t n_bytes) {
     (void)ctx;
-    return n_bytes != 0 && fake_is_guest_ram(addr.v, n_bytes);
+    return n_bytes != 0 &&
+           (fake_is_guest_ram(addr.v, n_bytes) || inside(addr.v, n_bytes, FAKE_PEER_BASE, FAKE_PEER_BYTES));
 }
 
 static void *dma_alloc(void *ctx, size_t n_bytes, hpa_t *out_bus) {
@@ -70,6 +72,7 @@ static void *dma_alloc(void *ctx, size_t n_bytes, hpa_t *out_bus) {
     if (size > FAKE_REGION_BYTES - f->region_used) return NULL;
     *out_bus = hpa(FAKE_REGION_BASE + f->region_used);
     void *p = f->region + f->region_used;
+    memset(p, 0, size);
     f->region_used += size;
     return p;
 }
@@ -269,6 +272,17 @@ void fake_host_init(struct fake_host *f) {
     f->low = zeroed(FAKE_LOW_BYTES);
     f->high = zeroed(FAKE_HIGH_BYTES);
     f->region = zeroed(FAKE_REGION_BYTES);
+    f->peer = zeroed(FAKE_PEER_BYTES);
+    fake_host_reset(f);
+}
+
+void fake_host_reset(struct fake_host *f) {
+    uint8_t *low = f->low, *high = f->high, *region = f->region, *peer = f->peer;
+    memset(f, 0, sizeof *f);
+    f->low = low;
+    f->high = high;
+    f->region = region;
+    f->peer = peer;
     f->us_per_look = 10;
     f->quiet = true;
     f->host = (struct dvi_host){.ctx = f,
@@ -292,6 +306,7 @@ void fake_host_free(struct fake_host *f) {
     free(f->low);
     free(f->high);
     free(f->region);
+    free(f->peer);
 }
 
 struct fake_fn *fake_host_add(struct fake_host *f, struct dvi_bdf bdf, uint32_t vendor_device, uint32_t class_code) {

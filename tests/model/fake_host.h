@@ -14,6 +14,8 @@
 #define FAKE_HIGH_BYTES   (4u << 20)
 #define FAKE_REGION_BASE  (UINT64_C(0x10) << 20) /* the hypervisor's region; handed out by dma_alloc from its start */
 #define FAKE_REGION_BYTES (16u << 20)
+#define FAKE_PEER_BASE    UINT64_C(0xd8000000) /* memory of another device: good for DMA, not guest RAM */
+#define FAKE_PEER_BYTES   (64u << 10)
 #define FAKE_ADDR_END     (UINT64_C(1) << 40) /* what the address bus carries */
 #define FAKE_MAX_FNS      16u
 #define FAKE_MAX_TRAPS    8u
@@ -41,7 +43,7 @@ struct fake_trap {
 
 struct fake_host {
     struct dvi_host host; /* give this to the mediator */
-    uint8_t *low, *high, *region;
+    uint8_t *low, *high, *region, *peer;
     uint64_t region_used;
     struct fake_fn fn[FAKE_MAX_FNS];
     unsigned n_fns;
@@ -54,15 +56,16 @@ struct fake_host {
     char last_log[256];
 };
 
-void fake_host_init(struct fake_host *f); /* zeroed RAM, no functions */
+void fake_host_init(struct fake_host *f);  /* zeroed RAM, no functions */
+void fake_host_reset(struct fake_host *f); /* the same, but guest RAM stays as it is */
 void fake_host_free(struct fake_host *f);
 
 /* Adds an empty function whose BAR, if bar_bytes is not 0, is at bar_base. The caller fills in the model. */
 struct fake_fn *fake_host_add(struct fake_host *f, struct dvi_bdf bdf, uint32_t vendor_device, uint32_t class_code);
 void fake_fn_set_bar(struct fake_fn *fn, unsigned bar, uint32_t bar_bytes, uint32_t bar_base);
 
-/* Memory at addr, for the test's own looks: guest RAM, or the part of the region that dma_alloc has handed out; NULL if
- * any byte of [addr, addr + n) is neither. */
+/* Memory at addr, for the test's own looks: guest RAM, the peer's, or the part of the region that dma_alloc has handed
+ * out; NULL if any byte of [addr, addr + n) is neither. */
 void *fake_mem(struct fake_host *f, uint64_t addr, uint64_t n_bytes);
 bool fake_is_guest_ram(uint64_t addr, uint64_t n_bytes);
 

@@ -207,6 +207,40 @@ Test(ahci_cases, addresses_the_device_must_not_get) {
     bench_check_idle(b);
 }
 
+/* Another device's memory is the guest's to use, but nothing there can be transformed. */
+Test(ahci_cases, from_device_to_device) {
+    const struct bench_piece peer[] = {{FAKE_PEER_BASE, 1024}};
+    struct bench_fis f = {.opcode = W_WRITE_DMA_EXT, .device = W_DEV_LBA, .count = 2, .lba = 10};
+    uint8_t *mem = fake_dma(&b->f, FAKE_PEER_BASE, 1024);
+    bench_fill(b, mem, 1024);
+    memcpy(b->port[0].plain + 512 * 10, mem, 1024);
+    cr_expect(with_prds(&f, W_HDR_WRITE, peer, 1), "clear");
+    f.lba = 200;
+    cr_expect(!with_prds(&f, W_HDR_WRITE, peer, 1), "encrypted");
+    f.lba = 99;
+    cr_expect(!with_prds(&f, W_HDR_WRITE, peer, 1), "both: the clear part may have arrived");
+    memcpy(b->port[0].plain + 512 * 99, mem, 512);
+    f.opcode = W_READ_DMA_EXT;
+    f.lba = 10;
+    memset(mem, 0, 1024);
+    cr_expect(with_prds(&f, 0, peer, 1), "clear");
+    cr_expect_eq(memcmp(mem, b->port[0].plain + 512 * 10, 1024), 0);
+    f.lba = 200;
+    cr_expect(!with_prds(&f, 0, peer, 1), "encrypted");
+    bench_check_idle(b);
+}
+
+/* Pieces that follow each other in memory are given to the device as one. */
+Test(ahci_cases, adjacent_pieces_are_joined) {
+    struct bench_piece prds[256];
+    struct bench_fis f = {.opcode = W_READ_DMA_EXT, .device = W_DEV_LBA, .count = 1, .lba = 200};
+    for (unsigned i = 0; i < 256; i++) prds[i] = (struct bench_piece){bench_arena(0, 0) + 2 * i, 2};
+    b->m.max_prds = 0;
+    cr_expect(with_prds(&f, 0, prds, 256));
+    cr_expect_eq(memcmp(fake_dma(&b->f, bench_arena(0, 0), 512), b->port[0].plain + 512 * 200, 512), 0);
+    cr_expect_eq(b->m.max_prds, 1);
+}
+
 /* The parts of a command in places the host cannot read: refused, and nothing stays behind. */
 Test(ahci_cases, tables_out_of_reach) {
     static const uint64_t bad[] = {FAKE_REGION_BASE, FAKE_LOW_BYTES, FAKE_LOW_BYTES - 0x80, UINT64_MAX - 0x7f,

@@ -413,3 +413,30 @@ Test(ahci_ports, no_way_in_by_ports) {
     }
     bench_do(b, 0, W_READ_DMA_EXT, 190, 20, 4096);
 }
+
+/* AHCI 2.4 "Serial ATA Capability": the index/data pair may also be in configuration space. */
+Test(ahci_ports_own, no_way_in_by_configuration_space) {
+    machine(false);
+    memcpy(b->fn->config + 0x06, "\x10\x00", 2); /* has capabilities, */
+    b->fn->config[0x34] = 0x70;                  /* power management, */
+    memcpy(b->fn->config + 0x70, "\x01\xa8\x03\x00", 4);
+    memcpy(b->fn->config + 0xa8, "\x12\x00\x10\x00\x0f\x00\x00\x00", 8); /* and this one, with the pair after it */
+    memset(b->fn->writable + 0xb0, 0xff, 12);
+    cr_assert_eq(bench_init_mediator(b, POOL), 0);
+    for (unsigned at = 0xac; at < 0xbc; at += 4) set_cfg(at, 4, 0x12345678);
+    cr_expect_eq(cfg(0xb0, 4), UINT32_MAX);
+    cr_expect_eq(cfg(0xb4, 4), UINT32_MAX);
+    for (unsigned i = 0; i < 8; i++) cr_expect_eq(b->fn->config[0xb0 + i], 0, "byte %u was written", i);
+    cr_expect_eq(cfg(0xb8, 4), 0x12345678, "what follows is the guest's");
+}
+
+/* Accesses that AHCI 3 "HBA Memory Registers" does not promise anything for. */
+Test(ahci_ports, crooked_accesses) {
+    struct dvi_ahci_stats before = dvi_ahci_stats(&b->a);
+    struct vmm_access access = {.addr = b->abar + W_PORT(0) + W_CMD + 1, .n_bytes = 4, .write = true, .value = 0};
+    cr_expect_neq(b->f.trap[0].handler(b->f.trap[0].cookie, &access), VMM_PASS);
+    access = (struct vmm_access){.addr = b->abar + W_PORT(0) + W_SERR + 4, .n_bytes = 8, .write = true, .value = 1};
+    cr_expect_eq(b->f.trap[0].handler(b->f.trap[0].cookie, &access), VMM_HANDLED, "two at four bytes' alignment");
+    cr_expect(b->m.port[0].cmd & W_CMD_ST);
+    cr_expect_eq(dvi_ahci_stats(&b->a).refused, before.refused);
+}
