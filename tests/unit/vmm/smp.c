@@ -1,0 +1,156 @@
+/* Further processors: the trampoline page, the state a start-up IPI gives, and making all drop their translations. */
+#include <criterion/criterion.h>
+#include <string.h>
+#include "guest.h"
+#include "msr_regs.h"
+
+/* ---- state after INIT and a start-up IPI: APM Volume 2, table 14-1 "Initial Processor State" ---- */
+
+Test(vmm_smp, state_after_a_start_up_ipi) {
+    struct vmm_cpu_state s = vmm_sipi_state(0x9a, 0x00a20f10);
+    cr_assert(s.rip == 0 && s.rflags == 2 && s.cr0 == 0x60000010 && s.cr2 == 0 && s.cr3 == 0 && s.cr4 == 0);
+    cr_assert(s.efer == 0 && s.dr6 == 0xffff0ff0 && s.dr7 == 0x400);
+    for (unsigned i = 0; i < 16; i++) cr_assert_eq(s.gpr[i], i == VMM_RDX ? 0x00a20f10 : 0);
+    cr_assert(s.seg[VMM_CS].selector == 0x9a00 && s.seg[VMM_CS].base == 0x9a000);
+    cr_assert(s.seg[VMM_CS].limit == 0xffff && s.seg[VMM_CS].attrib == 0x9b);
+    static const struct {
+        enum vmm_segment_name name;
+        uint16_t attrib;
+    } rows[] = {{VMM_ES, 0x93},   {VMM_SS, 0x93}, {VMM_DS, 0x93}, {VMM_FS, 0x93}, {VMM_GS, 0x93},
+                {VMM_LDTR, 0x82}, {VMM_TR, 0x8b}, {VMM_GDTR, 0},  {VMM_IDTR, 0}};
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct vmm_segment *g = &s.seg[rows[i].name];
+        cr_assert(g->selector == 0 && g->base == 0 && g->limit == 0xffff && g->attrib == rows[i].attrib, "row %u", i);
+    }
+}
+
+/* ---- the trampoline ---- */
+
+extern const uint8_t vmm_trampoline[], vmm_trampoline_end[];
+
+static uint64_t field(size_t from_end, unsigned n_bytes) {
+    size_t n = (size_t)(vmm_trampoline_end - vmm_trampoline);
+    uint64_t v = 0;
+    memcpy(&v, guest.low_page + n - from_end, n_bytes);
+    return v;
+}
+
+static void start(void) {
+    guest_start();
+    fake_hw.n_forbidden = 1; /* the page is ours to fill */
+    fake_map(GUEST_LOW_PAGE, sizeof guest.low_page, guest.low_page);
+    guest.vmm.host_cr3 = 0x12345000;
+    cr_assert_eq(vmm_smp_init(&guest.vmm), 0);
+}
+
+Test(vmm_smp, the_trampoline_page) {
+    start();
+    size_t n = (size_t)(vmm_trampoline_end - vmm_trampoline);
+    cr_assert(n > 0x38 && n <= 4096);
+    cr_assert_eq(memcmp(guest.low_page, vmm_trampoline, n - 0x38), 0);
+    cr_assert_eq(field(0x38, 2), 31); /* four descriptors */
+    uint64_t gdt = field(0x36, 4), in32 = field(0x30, 4), in64 = field(0x28, 4);
+    cr_assert(gdt > GUEST_LOW_PAGE && gdt < GUEST_LOW_PAGE + n && gdt % 8 == 0);
+    cr_assert_eq(guest_peek(gdt + 8, 8), UINT64_C(0x00cf9b000000ffff));
+    cr_assert_eq(guest_peek(gdt + 24, 8), UINT64_C(0x00209b0000000000));
+    cr_assert(field(0x2c, 4) == 0x08 && field(0x24, 4) == 0x18);
+    cr_assert(in32 > GUEST_LOW_PAGE && in64 > in32 && in64 < gdt);
+    cr_assert_eq(guest_peek(in32, 1), 0xb8);     /* mov $0x10, %eax */
+    cr_assert_eq(guest_peek(in64, 3), 0xd88941); /* mov %ebx, %r8d */
+    cr_assert_eq(field(0x20, 8), 0x12345000);
+    cr_assert_eq(field(0x18, 8), (uintptr_t)guest.vmm.slot);
+    cr_assert_eq(field(0x10, 8), GUEST_CPUS);
+    for (unsigned i = 0; i < GUEST_CPUS; i++)
+        cr_assert(guest.vmm.slot[i].apic_id == SLOT_FREE && guest.vmm.slot[i].vcpu == &guest.vcpu[i]);
+}
+
+Test(vmm_smp, no_room_for_slots) {
+    guest_start();
+    guest.vmm.arena_end = guest.vmm.arena_next;
+    cr_assert_eq(vmm_smp_init(&guest.vmm), VMM_E_NOMEM);
+}
+
+static void enter_trampolines_end(void *vcpu) {
+    void (*entry)(struct vmm_vcpu *);
+    uint64_t at = field(8, 8);
+    memcpy(&entry, &at, sizeof entry);
+    entry(vcpu);
+}
+
+Test(vmm_smp, a_processor_arrives_and_enters_the_guest_at_its_vector) {
+    start();
+    struct vmm_vcpu *v = &guest.vcpu[2];
+    fake_cpuid(1, 0, (struct hw_cpuid){.eax = 0xabcd});
+    fake_msr(MSR_PAT, 0x1122334455667788, 0);
+    guest.vmm.slot[2].apic_id = 17;
+    guest.vmm.sipi_vector[17] = 0x9b;
+    guest.vmm.npt_generation = 5;
+    v->nmi_blocked = v->nmi_pending = v->shutdown = true;
+    v->kick = 1;
+    v->inject = (struct vmm_event){.type = VMM_EVENT_NMI};
+    cr_assert_eq(fake_run(enter_trampolines_end, v), FAKE_STOPPED);
+    const struct guest_cpu *c = &guest.cpu[2];
+    cr_assert(c->n_enabled == 1 && c->n_ready == 1 && !c->iret_exit);
+    cr_assert_eq(fake_nth(FAKE_HOST_ENTER, 0)->at, 2);
+    cr_assert(v->apic_id == 17 && v->running == 1 && v->kick == 0 && v->npt_generation == 5);
+    cr_assert(!v->nmi_blocked && !v->nmi_pending && !v->shutdown);
+    cr_assert_eq(guest.entered[0].type, VMM_EVENT_NONE);
+    cr_assert(c->loaded.seg[VMM_CS].base == 0x9b000 && c->loaded.gpr[VMM_RDX] == 0xabcd);
+    cr_assert_eq(c->loaded.pat, 0x1122334455667788);
+    cr_assert(!v->in_exit);
+}
+
+/* ---- flushing ---- */
+
+static void flushing(void) {
+    guest_start();
+    guest.vmm.in_setup = false;
+    for (unsigned i = 0; i < GUEST_CPUS; i++) {
+        guest.vcpu[i].running = 1;
+        guest.vcpu[i].in_exit = false;
+    }
+    guest.vcpu[0].in_exit = true; /* who asks */
+}
+
+static unsigned nmis_to(unsigned id) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < fake_count(FAKE_WRITE); i++)
+        n += fake_nth(FAKE_WRITE, i)->at == GUEST_APIC + 0x310 && fake_nth(FAKE_WRITE, i)->value == id << 24;
+    return n;
+}
+
+static void leaves_the_guest(void) { /* each NMI is answered after a while */
+    if (fake_hw.n_pauses % 10) return;
+    for (unsigned i = 0; i < GUEST_CPUS; i++) guest.vcpu[i].kick = 0;
+}
+
+Test(vmm_smp, a_flush_fetches_those_in_the_guest) {
+    flushing();
+    guest.vcpu[2].running = 0;
+    fake_hw.on_pause = leaves_the_guest;
+    uint32_t generation = guest.vmm.npt_generation;
+    vmm_flush_nested(&guest.vmm);
+    cr_assert_eq(guest.vmm.npt_generation, generation + 1);
+    cr_assert_eq(fake_hw.n_pauses, 20); /* waited for both */
+    cr_assert(nmis_to(1) == 1 && nmis_to(3) == 1);
+    cr_assert_eq(fake_count(FAKE_WRITE), 6);
+    cr_assert_eq(guest.vcpu[2].kick, 0);
+}
+
+static void enters_an_exit(void) { guest.vcpu[1].in_exit = guest.vcpu[2].in_exit = guest.vcpu[3].in_exit = true; }
+
+Test(vmm_smp, a_flush_does_not_wait_for_one_that_is_out) {
+    flushing();
+    fake_hw.on_pause = enters_an_exit;
+    vmm_flush_nested(&guest.vmm);
+    cr_assert_eq(fake_hw.n_pauses, 1);
+    cr_assert_eq(nmis_to(2) + nmis_to(3), 0); /* out by then */
+}
+
+Test(vmm_smp, a_flush_in_setup_disturbs_nobody) {
+    flushing();
+    guest.vmm.in_setup = true;
+    vmm_flush_nested(&guest.vmm);
+    cr_assert_eq(fake_hw.n_log, 0);
+    cr_assert_eq(guest.vmm.npt_generation, 1);
+}
