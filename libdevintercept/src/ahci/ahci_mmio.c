@@ -15,9 +15,16 @@ static uint32_t read_ci(struct dvi_ahci *a, struct dvi_ahci_port *p) {
 static uint32_t read_port_is(struct dvi_ahci *a, struct dvi_ahci_port *p) {
     /* Before the poll: what it shows complete, the poll finds complete. */
     uint32_t is = ahci_rd(a, p->regs + AHCI_PxIS);
-    if (ahci_poll(a, p, true)) is &= ~AHCI_PxIS_DONE;
+    if (is && ahci_poll(a, p, true)) is &= ~AHCI_PxIS_DONE;
     if (is & (AHCI_PxIS_PCS | AHCI_PxIS_PRCS)) p->known = false;
     return is;
+}
+
+static uint32_t read_tfd(struct dvi_ahci *a, struct dvi_ahci_port *p) {
+    uint32_t tfd = ahci_rd(a, p->regs + AHCI_PxTFD);
+    if (!p->issued || (tfd & (ATA_STATUS_BSY | ATA_STATUS_DRQ))) return tfd;
+    (void)ahci_poll(a, p, true);
+    return ahci_rd(a, p->regs + AHCI_PxTFD); /* the next part may have made it busy */
 }
 
 static uint32_t read_port(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t reg) {
@@ -29,7 +36,7 @@ static uint32_t read_port(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t 
     case AHCI_PxIS: return read_port_is(a, p);
     case AHCI_PxCI: return read_ci(a, p);
     case AHCI_PxSACT: (void)ahci_poll(a, p, true); return p->st ? p->sact : 0;
-    case AHCI_PxTFD: (void)ahci_poll(a, p, true); break;
+    case AHCI_PxTFD: return read_tfd(a, p);
     case AHCI_PxFBS: return 0;
     default: break;
     }
