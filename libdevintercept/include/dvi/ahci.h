@@ -10,8 +10,8 @@
  *   - port multipliers, FIS-based switching, command completion coalescing and enclosure management are absent;
  *   - the I bit of PRDs has no effect (PxIS.DPS);
  *   - the index/data pair in I/O space does not answer (COMMAND's I/O enable stays off), legacy mode cannot be chosen;
- *   - CAP, PI, VS and CAP2 cannot be written, nor reserved and vendor registers; writes narrower than 4 bytes have no
- *     effect on GHC, PxCLB, PxCLBU, PxFB, PxFBU, PxCMD, PxSCTL, PxSERR, PxSACT and PxCI; writes of 8 bytes are two;
+ *   - CAP, PI, VS and CAP2 cannot be written, nor reserved and vendor registers; writes narrower than 4 bytes have an
+ *     effect on IS, PxIS, PxIE and PxSNTF only; writes of 8 bytes are two;
  *   - PxFB reaches the device when FRE goes from 0 to 1, and FRE stays 0 if the address is refused;
  *   - a command that needs several transfers keeps its bit in PxCI or PxSACT until the last; interrupts of the earlier
  *     ones are spurious;
