@@ -17,21 +17,24 @@ static bool same_context(const struct vmm_context *a, const struct vmm_context *
            a->cs_attrib == b->cs_attrib && a->cpl == b->cpl;
 }
 
+typedef uint64_t code_word __attribute__((aligned(1))); /* instructions lie anywhere */
+
 static bool still_holds(const struct code_entry *e, const struct vmm_vcpu *vcpu) {
     if (e->n_tables == 0 || e->rip != vcpu->rip || !same_context(&e->at, &vcpu->at)) return false;
     for (unsigned i = 0; i < e->n_tables; i++)
         if (__atomic_load_n(e->table_entry[i], __ATOMIC_RELAXED) != e->table_value[i]) return false;
-    return !((e->bytes_at[0] ^ e->bytes[0]) & e->mask[0]) && !((e->bytes_at[1] ^ e->bytes[1]) & e->mask[1]);
+    const code_word *now = (const void *)e->bytes_at;
+    return !((now[0] ^ e->bytes[0]) & e->mask[0]) && !((now[1] ^ e->bytes[1]) & e->mask[1]);
 }
 
 static struct code_entry *entry_for(struct vmm_vcpu *vcpu) {
-    return &vcpu->code[(vcpu->rip ^ vcpu->rip >> 4) % CODE_ENTRIES];
+    return &vcpu->code[(vcpu->rip ^ vcpu->rip >> 5 ^ vcpu->rip >> 12) % CODE_ENTRIES];
 }
 
 /* Read an instruction's bytes by the page tables: how many, 0 with a fault queued. first: the walk of its first page.
  */
 static unsigned fetch(struct vmm_vcpu *vcpu, uint8_t out[16], struct walk_result *first) {
-    uint64_t linear = vcpu->at.cs_base + vcpu->rip;
+    uint64_t linear = vmm_mode(vcpu) == VMM_INSN_64 ? vcpu->rip : (uint32_t)(vcpu->at.cs_base + vcpu->rip);
     for (unsigned n = 0; n < MAX_BYTES;) {
         struct walk_result w;
         unsigned piece = (unsigned)(VMM_PAGE_BYTES - ((linear + n) & VMM_PAGE_MASK));
