@@ -218,7 +218,7 @@ EVENTS = [
     (r"^GUEST UP|^JOB ", "going on"),
     (r"^RESULT OK", "good"),
     (r"^This is the guest's prompt.*\n", "good"),
-    (r"^RESULT FAIL|Kernel panic|SEKISHO PANIC", "bad"),
+    (r"^RESULT FAIL|Kernel panic|sekisho: PANIC|sekisho: stopped", "bad"),
     (r"starting Boot\w+ \"UiApp\"|^\S*Shell> $", "bad"),  # the firmware has nothing to start
 ]
 

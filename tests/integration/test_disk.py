@@ -50,8 +50,10 @@ def test_read_only_and_denied_ranges(lab):
     with open(lab.image, "r+b") as f:
         f.seek((end - 2048) * disks.SECTOR)
         f.write(kept)
-    ranges = f"range = {end - 2048}..{end - 1025} read-only\nrange = {end - 1024}..{end - 1} deny\nrange    = "
-    lab.boot("policy,fs", conf=lab.conf().replace("range    = ", ranges, 1))
+    conf = lab.conf().replace(f"..{end - 1} encrypt", f"..{end - 2049} encrypt")
+    conf = conf.replace("range    = ", f"range = {end - 2048}..{end - 1025} read-only\n"
+                        f"range = {end - 1024}..{end - 1} deny\nrange    = ", 1)
+    lab.boot("policy,raw", conf=conf)
     assert lab.clear_bytes(end - 2048, 2048) == kept
 
 
