@@ -42,15 +42,11 @@ static volatile struct told {
 static uint8_t stacks[MAX_CPUS + 1][VMM_PAGE_BYTES] __attribute__((aligned(4096)));
 static uint64_t page_a, page_b, region, device;
 static uint32_t n_cpus;
-static uint64_t firmware_idt;
 
 void gt_early(EFI_SYSTEM_TABLE *st) {
     EFI_PHYSICAL_ADDRESS low = 0x9ffff;
-    struct hw_table idt;
     if (!EFI_ERROR(st->BootServices->AllocatePages(AllocateMaxAddress, EfiBootServicesData, 2, &low)))
         page_a = low, page_b = low + VMM_PAGE_BYTES;
-    hw_sidt(&idt);
-    firmware_idt = idt.base;
 }
 
 uint64_t gt_call_asm(uint64_t rax, uint64_t rbx, uint64_t rcx, uint64_t rdx);
@@ -250,14 +246,40 @@ static __attribute__((noreturn)) void parked(void) {
     for (;;) hw_pause();
 }
 
-static void wake_parked(void) {
+struct gate {
+    uint16_t offset_15_0, selector;
+    uint8_t ist, type;
+    uint16_t offset_31_16;
+    uint32_t offset_63_32, rsvd_0x0c;
+};
+
+static bool is_idt(const struct gate *g) {
+    for (unsigned i = 0; i < 32; i++)
+        if (g[i].type != 0x8e || g[i].selector != g->selector || !g->selector || g[i].rsvd_0x0c || g[i].ist)
+            return false;
+    return true;
+}
+
+/* Every interrupt table that lies in memory gets our NMI handler. */
+static unsigned redirect_nmi(uint64_t end) {
     uint64_t at = (uint64_t)(uintptr_t)parked;
-    uint8_t *gate = (uint8_t *)firmware_idt + 2 * 16;
-    memcpy(gate, &(uint16_t){(uint16_t)at}, 2);
-    memcpy(gate + 6, &(uint16_t){(uint16_t)(at >> 16)}, 2);
-    memcpy(gate + 8, &(uint32_t){(uint32_t)(at >> 32)}, 4);
+    unsigned n = 0;
+    for (uint64_t p = 0x100000; p < end; p += 8) {
+        struct gate *g = (struct gate *)p;
+        if (!is_idt(g)) continue;
+        g[2].offset_15_0 = (uint16_t)at;
+        g[2].offset_31_16 = (uint16_t)(at >> 16);
+        g[2].offset_63_32 = (uint32_t)(at >> 32);
+        n++;
+    }
+    return n;
+}
+
+static void wake_parked(void) {
+    unsigned n = redirect_nmi(UINT64_C(255) << 20);
     send(NMI, 1);
     gt_delay_us(200000);
+    gt_print("     %u tables changed, %u processors woke", n, parked_woke);
     gt_check(!parked_woke || parked_region == UINT64_MAX, "parked",
              "processor 1 runs outside: it sees %lx in the region", parked_region);
 }
