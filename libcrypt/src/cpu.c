@@ -6,7 +6,6 @@
 #define CPUID_1_ECX_AVX        (UINT32_C(1) << 28)
 #define CPUID_7_EBX_AVX2       (UINT32_C(1) << 5)
 #define CPUID_7_ECX_VAES       (UINT32_C(1) << 9)
-#define CPUID_7_ECX_VPCLMULQDQ (UINT32_C(1) << 10)
 #define XCR0_SSE_AVX           UINT32_C(6) /* bits 1 and 2 */
 
 struct cpuid {
@@ -36,6 +35,5 @@ uint32_t crypt_cpu_features(void) {
     if (!(leaf7.ebx & CPUID_7_EBX_AVX2)) return f;
     f |= CRYPT_CPU_AVX2;
     if (leaf7.ecx & CPUID_7_ECX_VAES) f |= CRYPT_CPU_VAES;
-    if (leaf7.ecx & CPUID_7_ECX_VPCLMULQDQ) f |= CRYPT_CPU_VPCLMULQDQ;
     return f;
 }

@@ -2,7 +2,7 @@
  * is that a register holds two neighbouring blocks, and that the tweaks of a group are computed side by side (each
  * times a power of x) instead of one from the other. AVX-512 is not needed. see xts_kernel.h
  *
- * Sources: Intel SDM volume 2 (revision 083), VAESENC and companions, VPCLMULQDQ; IEEE Std 1619-2018, 5.2
+ * Sources: Intel SDM volume 2 (revision 083), VAESENC and companions; IEEE Std 1619-2018, 5.2
  * "Multiplication by a primitive element", 5.3, 5.4. */
 #include <stdbool.h>
 #include <immintrin.h>
@@ -31,15 +31,16 @@ INLINE void forget(void) { __asm__ volatile("" : : : "memory"); }
 
 /* Tweaks times x^n in GF(2^128), polynomial x^128 + x^7 + x^2 + x + 1: the n bits shifted out at the top, times the
  * polynomial's tail, are added at the bottom. */
+INLINE __m256i times_tail(__m256i out) { /* out: fewer than 57 bits in each 128 */
+    __m256i v = _mm256_xor_si256(out, _mm256_slli_epi64(out, 1));
+    return _mm256_xor_si256(_mm256_xor_si256(v, _mm256_slli_epi64(out, 2)), _mm256_slli_epi64(out, 7));
+}
 INLINE __m256i times_x_bits(__m256i t, int n) {
-    const __m256i tail = _mm256_set1_epi64x(0x87);
     __m256i out = _mm256_srli_epi64(t, 64 - n);
     __m256i sum = _mm256_xor_si256(_mm256_slli_epi64(t, n), _mm256_slli_si256(out, 8));
-    return _mm256_xor_si256(sum, _mm256_clmulepi64_epi128(out, tail, 0x01));
+    return _mm256_xor_si256(sum, times_tail(_mm256_srli_si256(out, 8)));
 }
-#define TIMES_X_BYTES(t, n)                                                                                            \
-    _mm256_xor_si256(_mm256_slli_si256(t, n),                                                                          \
-                     _mm256_clmulepi64_epi128(_mm256_srli_si256(t, 16 - (n)), _mm256_set1_epi64x(0x87), 0x00))
+#define TIMES_X_BYTES(t, n) _mm256_xor_si256(_mm256_slli_si256(t, n), times_tail(_mm256_srli_si256(t, 16 - (n))))
 
 INLINE void middle_round(__m256i b[IN_FLIGHT], __m256i k, bool encrypt) {
 #define ROUND(i) b[i] = encrypt ? _mm256_aesenc_epi128(b[i], k) : _mm256_aesdec_epi128(b[i], k);
@@ -121,7 +122,7 @@ static void decrypt(const struct crypt_xts *x, struct crypt_xts_batch *b, const 
 
 const struct crypt_xts_kernel crypt_xts_kernel_vaes_avx2 = {
     .name = "vaes-avx2",
-    .needs = CRYPT_CPU_AESNI | CRYPT_CPU_AVX2 | CRYPT_CPU_VAES | CRYPT_CPU_VPCLMULQDQ,
+    .needs = CRYPT_CPU_AESNI | CRYPT_CPU_AVX2 | CRYPT_CPU_VAES,
     .clobbers = CRYPT_YMM,
     .expand = crypt_aes_rounds_expand,
     .encrypt = encrypt,

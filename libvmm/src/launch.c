@@ -30,7 +30,18 @@ struct launch_frame {
 typedef int stage2_fn(const struct vmm_launch *launch, struct launch_frame *frame);
 int vmm_launch_asm(const struct vmm_launch *launch, stage2_fn *fn, struct launch_frame *frame);
 
-static const struct vmm_cpu_ops *const vendors[] = {&vmm_svm_ops};
+static const struct vmm_cpu_ops *const vendors[] = {&vmm_svm_ops, &vmm_vmx_ops};
+
+/* The vendor of this processor, NULL if there is none; *out_why: what keeps us from using it, if anything. */
+static const struct vmm_cpu_ops *vendor(const char **out_why) {
+    *out_why = "no supported virtualisation in this processor";
+    for (unsigned i = 0; i < sizeof vendors / sizeof vendors[0]; i++) {
+        if (!vendors[i]->present()) continue;
+        *out_why = vendors[i]->unsupported();
+        return vendors[i];
+    }
+    return NULL;
+}
 
 static uint64_t address(const void *p) { return (uint64_t)(uintptr_t)p; }
 
@@ -73,10 +84,8 @@ static stage2_fn stage2;
 int vmm_launch(const struct vmm_launch *launch, const char **out_why) {
     *out_why = check(launch);
     if (*out_why) return VMM_E_INVAL;
-    const char *why = "no supported virtualisation in this processor";
-    for (unsigned i = 0; i < sizeof vendors / sizeof vendors[0] && why; i++) why = vendors[i]->unsupported();
-    *out_why = why;
-    if (why) return VMM_E_CPU;
+    (void)vendor(out_why);
+    if (*out_why) return VMM_E_CPU;
     uint64_t delta = launch->region.v - address(vmm_image_start);
     struct launch_frame frame = {.image = address(vmm_image_start)};
     *out_why = "the program image has relocations of an unknown kind";
@@ -107,8 +116,8 @@ static struct vmm *make_vmm(const struct vmm_launch *l) {
     vmm->phys_bits = hw_cpuid(CPUID_EXT_SIZES, 0).eax & 0xff;
     vmm->direct_bits = vmm->phys_bits < 47 ? vmm->phys_bits : 47; /* the lower canonical half */
     vmm->in_setup = true;
-    for (unsigned i = 0; i < sizeof vendors / sizeof vendors[0]; i++)
-        if (!vendors[i]->unsupported()) vmm->ops = vendors[i];
+    const char *why;
+    vmm->ops = vendor(&why);
     return vmm;
 }
 
@@ -204,7 +213,8 @@ static int stage2(const struct vmm_launch *l, struct launch_frame *frame) {
     capture(vmm->launch_state, frame);
     vcpu->apic_id = vmm->slot[0].apic_id = vmm_apic_id(vmm);
     vmm->in_setup = false;
-    vmm_log(vmm, "sekisho: %s, %u KiB of %u KiB used, guest starts", vmm->ops->name,
-            (unsigned)((vmm->arena_next - vmm->region.base) >> 10), (unsigned)(vmm->region.n_bytes >> 10));
+    vmm_log(vmm, "sekisho: %s, %u KiB of %u KiB used at %lx, guest starts", vmm->ops->name,
+            (unsigned)((vmm->arena_next - vmm->region.base) >> 10), (unsigned)(vmm->region.n_bytes >> 10),
+            vmm->region.base);
     host_switch_stack(vcpu, vcpu->stack_top, on_own_stack);
 }

@@ -88,7 +88,7 @@ struct vmm_context {
 };
 
 /* code.c: an instruction decoded before, and what must still hold for it to be the same one. */
-#define CODE_ENTRIES 8u
+#define CODE_ENTRIES 32u
 struct code_entry {
     uint64_t rip;
     struct vmm_context at;
@@ -143,9 +143,12 @@ struct vmm_cpu_slot {
 #define SLOT_FREE UINT32_MAX
 _Static_assert(sizeof(struct vmm_cpu_slot) == 16, "trampoline.S");
 
-/* The vendor's half: twin files, the same twelve names. */
+/* The vendor's half: twin files, the same names. Those behind "may be NULL" are one vendor's only. */
+enum vmm_vendor { VMM_AMD, VMM_INTEL };
 struct vmm_cpu_ops {
     const char *name;
+    enum vmm_vendor vendor;
+    bool (*present)(void);                   /* this processor has the vendor's virtualisation at all */
     const char *(*unsupported)(void);        /* NULL, or why this processor cannot: one sentence */
     int (*init)(struct vmm *vmm);            /* permission maps */
     int (*vcpu_init)(struct vmm_vcpu *vcpu); /* allocate and fill the control block */
@@ -162,8 +165,14 @@ struct vmm_cpu_ops {
     unsigned (*insn_bytes)(const struct vmm_vcpu *vcpu, uint8_t out[15]); /* from the processor, or 0 */
     void (*pio_intercept)(struct vmm *vmm, uint16_t first, uint16_t n);
     void (*msr_intercept)(struct vmm *vmm, uint32_t msr, bool read, bool write);
+    /* may be NULL: */
+    void (*nmi_in_host)(struct vmm_vcpu *vcpu, uint64_t *rip);          /* one came while we ran at *rip */
+    void (*cpuid)(const struct vmm_vcpu *vcpu, struct vmm_cpuid *regs); /* take away what the guest cannot use */
+    bool (*other)(struct vmm_vcpu *vcpu, struct vmm_exit *exit);        /* VMM_EXIT_OTHER and _INIT; false: unknown */
+    bool (*leaf_flags)(const struct vmm *vmm, uint64_t pa, uint64_t n_bytes, uint64_t *out_flags); /* see pt.h */
+    void (*mtrr_written)(struct vmm_vcpu *vcpu);
 };
-extern const struct vmm_cpu_ops vmm_svm_ops;
+extern const struct vmm_cpu_ops vmm_svm_ops, vmm_vmx_ops;
 
 struct vmm {
     const struct vmm_cpu_ops *ops;      /* [I] */
@@ -200,6 +209,7 @@ struct vmm {
 
 /* pt.c, space.c: what the guest may touch */
 int vmm_space_init(struct vmm *vmm);
+void vmm_space_refresh(struct vmm *vmm); /* leaf_flags gives other answers now. MUST: hold npt_lock, flush afterwards */
 bool vmm_is_ram(const struct vmm *vmm, uint64_t at, uint64_t n_bytes);
 /* True if the hypervisor itself can and may touch it: not its own memory, and within its page tables. */
 bool vmm_is_reachable(const struct vmm *vmm, uint64_t at, uint64_t n_bytes);

@@ -97,8 +97,8 @@ Test(xts_api, no_units_change_nothing) {
 }
 
 Test(xts_api, best_kernel_is_the_fastest_the_features_allow) {
-    uint32_t wide = CRYPT_CPU_AVX2 | CRYPT_CPU_VAES | CRYPT_CPU_VPCLMULQDQ;
-    for (uint32_t f = 0; f < 16; f++) {
+    uint32_t wide = CRYPT_CPU_AVX2 | CRYPT_CPU_VAES;
+    for (uint32_t f = 0; f < 8; f++) {
         const struct crypt_xts_kernel *expected = !(f & CRYPT_CPU_AESNI) ? &crypt_xts_kernel_portable
                                                   : (f & wide) != wide   ? &crypt_xts_kernel_aesni
                                                                          : &crypt_xts_kernel_vaes_avx2;
@@ -128,5 +128,4 @@ Test(xts_api, features_are_those_of_this_processor) {
     cr_assert_eq(!!(f & CRYPT_CPU_AESNI), cpuinfo_has("aes"));
     cr_assert_eq(!!(f & CRYPT_CPU_AVX2), cpuinfo_has("avx2"));
     cr_assert_eq(!!(f & CRYPT_CPU_VAES), cpuinfo_has("vaes"));
-    cr_assert_eq(!!(f & CRYPT_CPU_VPCLMULQDQ), cpuinfo_has("vpclmulqdq"));
 }
