@@ -110,7 +110,8 @@ uint64_t *guest_pte(uint64_t linear) {
 void guest_map(uint64_t linear, uint64_t physical, uint64_t flags) { *guest_pte(linear) = physical | flags | PT_P; }
 
 void guest_code(const void *bytes, size_t n_bytes) {
-    memcpy(at(guest.cpu[0].seg[VMM_CS].base + guest.vcpu[0].rip), bytes, n_bytes);
+    guest.vcpu[0].rip = GUEST_CODE;
+    memcpy(at(GUEST_CODE), bytes, n_bytes);
 }
 
 /* ---- state ---- */

@@ -73,7 +73,7 @@ void guest_real(void);   /* real mode, segments at 0 */
 /* Another page in the guest's own four-level tables. flags: PT_W, PT_U, PT_NX */
 void guest_map(uint64_t linear, uint64_t physical, uint64_t flags);
 uint64_t *guest_pte(uint64_t linear);
-/* Bytes at the guest's rip, which stays. */
+/* An instruction at GUEST_CODE, and the guest's rip there. */
 void guest_code(const void *bytes, size_t n_bytes);
 #define GUEST_CODE_IS(s) guest_code(s, sizeof(s) - 1)
 

@@ -207,7 +207,7 @@ Test(vmm_walk, rights_of_one_page) {
 struct path {
     uint64_t at[5], value[5];
     unsigned n;
-    bool no_ram, absent; /* how it ended before a leaf */
+    bool no_ram, absent, reserved; /* how it ended before a leaf */
     unsigned leaf_shift;
 };
 
@@ -242,6 +242,10 @@ static struct path collect(const struct walk_regs *r, uint64_t linear) {
             p.absent = true;
             return p;
         }
+        if (bytes == 8 && (e & r->reserved)) {
+            p.reserved = true;
+            return p;
+        }
         p.at[p.n] = at;
         p.value[p.n++] = e;
         p.leaf_shift = level[k][0];
@@ -258,7 +262,7 @@ static uint64_t expected(const struct walk_regs *r, uint64_t linear, enum walk_a
     *p = collect(r, linear);
     uint64_t error = (access == WALK_WRITE) * 2u + user * 4u +
                      (fetch && (((r->efer & EFER_NXE_) && !legacy) || (r->cr4 & CR4_SMEP_))) * 16u;
-    if (p->no_ram) return ~(error | 9);
+    if (p->no_ram || p->reserved) return ~(error | 9);
     if (p->absent) return ~error;
     bool writable = true, user_page = true, no_execute = false;
     for (unsigned k = (r->cr4 & CR4_PAE_) && !(r->efer & EFER_LMA_); k < p->n; k++) {
@@ -288,7 +292,7 @@ static uint64_t expected(const struct walk_regs *r, uint64_t linear, enum walk_a
 static void mark(const struct walk_regs *r, enum walk_access access, const struct path *p) {
     bool pae_root = (r->cr4 & CR4_PAE_) && !(r->efer & EFER_LMA_);
     for (unsigned k = pae_root; k < p->n && access != WALK_PEEK; k++) {
-        bool leaf = k == p->n - 1 && !p->absent && !p->no_ram;
+        bool leaf = k == p->n - 1 && !p->absent && !p->no_ram && !p->reserved;
         ((uint8_t *)before)[p->at[k] - memory_base] |= (uint8_t)(A | (leaf && access == WALK_WRITE ? D : 0));
     }
 }
@@ -330,6 +334,9 @@ Test(vmm_walk, random_tables_as_the_oracle_says) {
                                   .cr4 = modes[mode][0] | (random64() & (CR4_SMEP_ | CR4_SMAP_)),
                                   .efer = modes[mode][1] | (random64() & EFER_NXE_),
                                   .rflags = random64() & AC_,
+                                  .reserved = rand() % 2   ? 0
+                                              : rand() % 2 ? NX
+                                                           : UINT64_C(0xffff000000000),
                                   .cpl = rand() % 2 ? 3 : 0};
             enum walk_access access = (enum walk_access)(rand() % 4);
             uint64_t linear = random64();
