@@ -132,16 +132,19 @@ Test(ahci_cases, malformed) {
 Test(ahci_cases, a_tag_is_its_slot) {
     struct bench_fis f = {.opcode = W_WRITE_FPDMA, .device = W_DEV_LBA, .features = 1, .count = 5 << 3, .lba = 200};
     struct bench_port *p = &b->port[0];
+    bench_issue(b, 0, 5, W_WRITE_FPDMA, 10, 1, 512); /* its table stays: clear data, from guest memory */
+    bench_wait(b);
+    bench_issue(b, 0, 3, W_WRITE_FPDMA, 300, 1, 512);
+    bench_wait(b);
     p->cmd[3].want_error = true;
-    p->cmd[3].data = false;
+    p->cmd[3].lba = 200;
     bench_write_fis(b, 0, 3, &f);
-    bench_write_header(b, 0, 3, 5 | W_HDR_WRITE, 1);
-    bench_write_prd(b, 0, 3, 0, bench_arena(0, 3), 512);
     p->busy = 1u << 3;
     bench_pput(b, 0, W_SACT, 1u << 3);
     bench_pput(b, 0, W_CI, 1u << 3);
     bench_wait(b);
     cr_expect_eq(b->n_refused, 1);
+    cr_expect_eq(b->a.stats.refused, 1);
     bench_check_idle(b);
 }
 
