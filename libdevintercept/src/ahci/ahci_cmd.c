@@ -238,7 +238,10 @@ static bool finish(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
     uint32_t n_bytes = ahci_table_prdbc(p, slot);
     s->prdbc += n_bytes;
     ahci_bounce_free(a, p, slot);
-    if (!queued && n_bytes < s->part_sectors * p->id.sector_bytes) s->n_sectors = 0; /* the device ended it early */
+    if (!queued && s->n_sectors > 0 && n_bytes < s->part_sectors * p->id.sector_bytes) {
+        refuse(a, p, slot); /* what came after would leave a gap, and to stop here would be silent for most drivers */
+        return true;
+    }
     if (s->kind == AHCI_READ && s->transform) ahci_data_decrypt(a, p, slot);
     if (s->kind == AHCI_IDENTIFY) finish_identify(a, p, slot);
     if (s->n_sectors > 0) return true;

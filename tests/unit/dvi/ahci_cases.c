@@ -446,6 +446,19 @@ Test(ahci_cases, short_transfers) {
     bench_check_idle(b);
 }
 
+/* In the middle of a split command that must not pass for success. */
+Test(ahci_cases_own, a_short_part) {
+    start(&(struct bench_options){.seed = 4, .policy = &bench_policy, .pool_bytes = VMM_PAGE_BYTES, .auto_step = 30});
+    struct bench_cmd *c = &b->port[0].cmd[4];
+    ahci_model_fail(&b->m, 0, FAULT_SHORT, 2);
+    b->port[0].maybe_error = true;
+    bench_issue(b, 0, 4, W_WRITE_DMA_EXT, 200, 40, 4096);
+    bench_wait(b);
+    cr_expect_eq(b->n_failed, 1);
+    cr_expect_eq(memcmp(b->port[0].plain + 512 * 200, c->want, 4096), 0, "the part before it was done");
+    bench_check_idle(b);
+}
+
 /* --- sectors of 4096 bytes, ATAPI --- */
 
 Test(ahci_cases_own, large_sectors) {
