@@ -21,7 +21,7 @@
 #define HOST_MMIO_GET  13 /* copy the model of the trapped pages to guest-physical RBX */
 #define HOST_MMIO_PUT  14 /* and back */
 #define HOST_MOVE      15 /* vmm_mmio_move() the passing trap to RBX */
-#define HOST_CPL       16 /* vmm_cpl() << 8 | what a call with RAX + 1 would say: see HOST_USER */
+#define HOST_PASSED    16 /* the handler answers VMM_PASS */
 #define HOST_LOG       17 /* one log line with the number RBX */
 #define HOST_CALLS     18
 #define HOST_USER      0x7e580000 /* may be called from ring 3: returns HOST_MAGIC + privilege level */

@@ -128,3 +128,22 @@ def test_smp_init_self():
         machine.wait("^END|UEFI Interactive Shell", 240)
     text = machine.text.replace("\r", "")
     assert not re.findall(r"^FAIL .*|PANIC", text, re.M) and "init-self" in passed(text)
+
+
+def test_hooks():
+    assert passed(finish(boot("hooks"))) == {
+        "below", "OUT", "IN", "other ports are not seen", "a wide access that touches a hooked port", "REP OUTSB",
+        "REP INSD", "OUTSB from trapped memory", "INSD to trapped memory", "INSB from a free port to trapped memory",
+        "INSD faults before it reads", "port: SKIP", "port: PASS", "port: INJECT", "port: ring 3",
+        "MSR in the permission map", "MSR outside of it", "CPUID: hooked", "CPUID: the next leaf",
+        "CPUID: ring 3, upper halves", "CPUID: OSXSAVE follows CR4", "CPUID: OSPKE follows CR4",
+        "hypercall: the kernel's from ring 3", "hypercall: anyone's from ring 3", "hypercall: anyone's from ring 0",
+        "hypercall: nobody's, and PASS", "hypercall: INJECT", "registers", "segments", "a register set",
+        "a general register set", "translation", "guest memory", "still there"}
+
+
+def test_fpu():
+    assert passed(finish(boot("fpu"))) == {
+        "below", "XMM", "XMM, a thousand times", "XMM of a guest without XSAVE, AVX in the handler", "CR0.TS", "CR0.EM",
+        "CR4.OSFXSR off", "the processor has AVX", "YMM, SSE in the handler", "YMM, AVX in the handler",
+        "YMM of a guest with AVX disabled", "YMM of a guest with SSE disabled", "still there"}
