@@ -43,7 +43,7 @@ int vmm_uefi_ram(const void *map, size_t map_bytes, size_t desc_bytes, struct vm
         EFI_MEMORY_DESCRIPTOR d;
         memcpy(&d, (const uint8_t *)map + off, sizeof d);
         uint64_t limit = UINT64_C(1) << 52;
-        if (!is_ram(d.Type) || d.NumberOfPages == 0 || d.PhysicalStart >= limit ||
+        if (!is_ram(d.Type) || d.NumberOfPages == 0 || (d.PhysicalStart & VMM_PAGE_MASK) || d.PhysicalStart >= limit ||
             d.NumberOfPages > (limit - d.PhysicalStart) / VMM_PAGE_BYTES)
             continue;
         n = insert(out, (uint32_t)n, max, (struct vmm_range){d.PhysicalStart, d.NumberOfPages * VMM_PAGE_BYTES});
