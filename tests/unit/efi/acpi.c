@@ -1,0 +1,212 @@
+/* ACPI tables: the chain from the RSDP to the MCFG, as the firmware might build it and as it should not. */
+#include <acpi.h>
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- a firmware's memory ---- */
+
+#define BASE       UINT64_C(0x7ff00000)
+#define RSDP       (BASE + 0x10)
+#define XSDT       (BASE + 0x100)
+#define OTHER      (BASE + 0x1800)
+#define MCFG       (BASE + 0x3000)
+#define MCFG_BYTES (36u + 8 + 2 * 16)
+
+static uint8_t memory[0x8000];
+static unsigned n_reads;
+static void (*before_read)(uint64_t at, size_t n_bytes);
+
+static bool read_memory(uint64_t at, void *dst, size_t n_bytes) {
+    n_reads++;
+    if (before_read) before_read(at, n_bytes);
+    if (at < BASE || at - BASE > sizeof memory || n_bytes > sizeof memory - (at - BASE)) return false;
+    memcpy(dst, memory + (at - BASE), n_bytes);
+    return true;
+}
+
+static uint8_t *byte(uint64_t at) { return memory + (at - BASE); }
+static void put(uint64_t at, unsigned n_bytes, uint64_t v) { memcpy(byte(at), &v, n_bytes); }
+
+static void sum(uint64_t at, unsigned checksum, size_t n_bytes) {
+    uint8_t s = 0;
+    *byte(at + checksum) = 0;
+    for (size_t i = 0; i < n_bytes; i++) s = (uint8_t)(s + *byte(at + i));
+    *byte(at + checksum) = (uint8_t)-s;
+}
+
+static void header(uint64_t at, const char *signature, uint32_t n_bytes) {
+    memcpy(byte(at), signature, 4);
+    put(at + 4, 4, n_bytes);
+    sum(at, 9, n_bytes);
+}
+
+static void ecam(unsigned i, uint64_t base, unsigned segment, unsigned first, unsigned last) {
+    uint64_t at = MCFG + 44 + i * 16;
+    put(at, 8, base);
+    put(at + 8, 2, segment);
+    put(at + 10, 1, first);
+    put(at + 11, 1, last);
+    put(at + 12, 4, 0);
+    header(MCFG, "MCFG", MCFG_BYTES);
+}
+
+static void build(void) {
+    memset(memory, 0, sizeof memory);
+    memcpy(byte(RSDP), "RSD PTR ", 8);
+    *byte(RSDP + 15) = 2;
+    put(RSDP + 20, 4, 36);
+    put(RSDP + 24, 8, XSDT);
+    sum(RSDP, 8, 20);
+    sum(RSDP, 32, 36);
+    put(XSDT + 36, 8, OTHER);
+    put(XSDT + 44, 8, MCFG);
+    header(XSDT, "XSDT", 52);
+    header(OTHER, "FACP", 244);
+    ecam(0, 0xe0000000, 1, 0, 255);
+    ecam(1, 0xb0000000, 0, 0, 127);
+}
+
+static struct acpi_ecam out;
+static bool find(void) {
+    memset(&out, 0x5a, sizeof out);
+    return acpi_find_ecam(RSDP, read_memory, &out);
+}
+
+static void expect_found(void) {
+    cr_assert(find());
+    cr_assert(out.base == 0xb0000000 && out.first_bus == 0 && out.last_bus == 127);
+}
+
+/* ---- tests ---- */
+
+Test(efi_acpi, a_sound_chain) {
+    build();
+    expect_found();
+    cr_assert(!acpi_find_ecam(0, read_memory, &out));
+    cr_assert(!acpi_find_ecam(0x1000, read_memory, &out));
+}
+
+Test(efi_acpi, every_byte_is_under_a_checksum) {
+    static const struct {
+        uint64_t at;
+        size_t n_bytes;
+    } rows[] = {{RSDP, 36}, {XSDT, 52}, {MCFG, MCFG_BYTES}};
+    for (unsigned i = 0; i < 3; i++)
+        for (size_t k = 0; k < rows[i].n_bytes; k++) {
+            build();
+            *byte(rows[i].at + k) ^= 0x40;
+            cr_assert(!find(), "table %u, byte %zu", i, k);
+        }
+    build();
+    *byte(OTHER + 50) ^= 1; /* a broken table that is not ours is passed over */
+    expect_found();
+}
+
+Test(efi_acpi, old_and_odd_pointers) {
+    build();
+    *byte(RSDP + 15) = 0; /* ACPI 1.0: no XSDT */
+    sum(RSDP, 8, 20);
+    sum(RSDP, 32, 36);
+    cr_assert(!find());
+    build();
+    put(RSDP + 24, 8, 0);
+    sum(RSDP, 32, 36);
+    cr_assert(!find());
+    build();
+    put(RSDP + 24, 8, UINT64_MAX - 8);
+    sum(RSDP, 32, 36);
+    cr_assert(!find());
+    build();
+    header(XSDT, "RSDT", 52);
+    cr_assert(!find());
+    build();
+    put(XSDT + 36, 8, UINT64_MAX); /* entries that lead nowhere are passed over */
+    header(XSDT, "XSDT", 52);
+    expect_found();
+    put(XSDT + 44, 8, 0);
+    header(XSDT, "XSDT", 52);
+    cr_assert(!find());
+}
+
+Test(efi_acpi, lengths) {
+    static const uint32_t bad[] = {0, 1, 35, 4097, 0x7fffffff, 0x80000000, UINT32_MAX, UINT32_MAX - 35};
+    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        build();
+        put(XSDT + 4, 4, bad[i]);
+        cr_assert(!find(), "XSDT of %u bytes", bad[i]);
+        build();
+        put(MCFG + 4, 4, bad[i]);
+        cr_assert(!find(), "MCFG of %u bytes", bad[i]);
+    }
+    build();
+    header(XSDT, "XSDT", 36); /* no entries */
+    cr_assert(!find());
+    build();
+    header(XSDT, "XSDT", 51); /* the last one is cut off */
+    cr_assert(!find());
+    build();
+    put(XSDT + 36, 8, MCFG);
+    header(XSDT, "XSDT", 49); /* a piece of an entry behind it */
+    expect_found();
+    build();
+    for (unsigned i = 0; i < 507; i++) put(XSDT + 36 + 8 * i, 8, i == 506 ? MCFG : OTHER); /* 4092 bytes: the largest */
+    header(OTHER + 0, "FACP", 36);
+    header(XSDT, "XSDT", 4092);
+    cr_assert_eq(find(), true);
+}
+
+Test(efi_acpi, which_entry_counts) {
+    static const struct {
+        uint64_t base;
+        unsigned segment, first, last;
+        bool good;
+    } rows[] = {
+        {0xb0000000, 0, 0, 255, true},
+        {0xb0000000, 0, 5, 5, true},
+        {0xb0000000, 0, 6, 5, false},
+        {0xb0000000, 1, 0, 255, false},
+        {0, 0, 0, 255, false},
+        {0xb0001000, 0, 0, 255, false},
+        {UINT64_C(0x1000000000), 0, 0, 255, true},
+        {0xb0000000, 0x100, 0, 255, false},
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        build();
+        ecam(1, rows[i].base, rows[i].segment, rows[i].first, rows[i].last);
+        cr_assert_eq(find(), rows[i].good, "row %u", i);
+        if (rows[i].good)
+            cr_assert(out.base == rows[i].base && out.first_bus == rows[i].first && out.last_bus == rows[i].last);
+    }
+}
+
+/* A table that is truncated to any length is refused or still sound, and is never read beyond its end. */
+Test(efi_acpi, truncated) {
+    build();
+    for (uint32_t n = 0; n < MCFG_BYTES; n++) {
+        uint8_t *copy = malloc(n ? n : 1);
+        memcpy(copy, byte(MCFG), n);
+        cr_assert(!acpi_mcfg_parse(copy, n, &out), "%u", n);
+        if (n >= 36) { /* and with a length and checksum to match */
+            uint8_t s = 0;
+            memcpy(copy + 4, &n, 4);
+            copy[9] = 0;
+            for (uint32_t i = 0; i < n; i++) s = (uint8_t)(s + copy[i]);
+            copy[9] = (uint8_t)-s;
+            cr_assert(!acpi_mcfg_parse(copy, n, &out), "%u, resummed", n);
+        }
+        free(copy);
+    }
+    cr_assert(acpi_mcfg_parse(byte(MCFG), MCFG_BYTES, &out));
+    cr_assert(!acpi_mcfg_parse(byte(MCFG), MCFG_BYTES + 1, &out));
+}
+
+static void grow(uint64_t at, size_t n_bytes) {
+    if (at == MCFG && n_bytes > 36) put(MCFG + 4, 4, 4096); /* between the header and the rest */
+}
+
+Test(efi_acpi, a_length_that_changes_while_it_is_read) {
+    build();
+    before_read = grow;
+    cr_assert(!find());
+}
