@@ -223,7 +223,7 @@ EVENTS = [
 ]
 
 
-def run(machine, seconds=150, until=None):
+def run(machine, seconds=300, until=None):
     """Follow a machine from power-on to its result, to the guest's prompt, or to a pattern of the caller's. True if that
     is what came, False if the guest failed or never started. seconds: how long it may take from one event to the next."""
     events = [*([(until, "good")] if until else []), *EVENTS]

@@ -45,7 +45,7 @@ class Lab:
         files = vm.boot_files(job, loader, conf or self.conf(), boot, append)
         return vm.start(self.folder / f"boot{self.n_boots}", self.image, files, smp=smp, esp=esp, reboot=reboot, extra=extra)
 
-    def boot(self, job, seconds=150, **options):
+    def boot(self, job, seconds=300, **options):
         """Run jobs to their end, the machine's power-off included. Returns the console's text."""
         with self.start(job, reboot="reboot" in job, **options) as machine:
             try:

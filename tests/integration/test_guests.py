@@ -147,3 +147,40 @@ def test_fpu():
         "below", "XMM", "XMM, a thousand times", "XMM of a guest without XSAVE, AVX in the handler", "CR0.TS", "CR0.EM",
         "CR4.OSFXSR off", "the processor has AVX", "YMM, SSE in the handler", "YMM, AVX in the handler",
         "YMM of a guest with AVX disabled", "YMM of a guest with SSE disabled", "still there"}
+
+
+def test_events():
+    assert passed(finish(boot("events"))) == {
+        "below", "single step, the processor alone", "single step over what exits", "RF is clear after an instruction",
+        "the shadow of STI", "a thousand interrupts", "HLT", "#UD without a gate becomes #NP",
+        "#GP without a gate becomes #DF", "#PF without a gate becomes #DF", "an NMI",
+        "an NMI during an NMI waits for IRET", "and the next is free again", "an NMI during an exit", "still there"}
+
+
+def test_triple_fault():
+    with boot("events", "triple") as machine:
+        machine.wait("^PASS triple", 60)
+        machine.wait_end(60)
+    assert "PANIC" not in machine.text and "END" not in machine.text
+
+
+@pytest.mark.parametrize("kind, message, functions", [
+    (0, "a promise was broken: 6 is not 9", ["host_break_inner", "host_break_outer", "host_break", "call"]),
+    (1, "assertion failed", ["vmm_reg_get", "host_break", "call"]),
+    (2, "exception 14, error 0, cr2 0", ["host_read", "host_break", "call"]),
+    (3, "exception 14, error 3", ["host_write", "host_break", "call"]),
+    (4, "exception 14, error 11", ["host_break", "call"]),
+    (5, "exception 8", ["host_deep", "host_deep"]),
+], ids=["panic", "assertion", "null", "text", "data", "stack"])
+def test_panic(kind, message, functions):
+    """The report says what broke, where, and what the guest was doing."""
+    with boot("panic", str(kind)) as machine:
+        machine.wait("stopped", 120)
+    report = machine.text.replace("\r", "").split("PANIC", 1)[1]
+    assert message in report
+    trace = re.findall(r"^ +#\d+ [0-9a-f]{16} (\S+)\+[0-9a-f]+$", report, re.M)
+    found = iter(trace)
+    assert all(any(f == name for name in found) for f in functions), trace
+    assert re.search(r"last exit: hypercall, code 81", report)
+    assert re.search(r"rcx 1111222233334444.*rdx 5555666677778888", report)
+    assert "the guest says 271828" in machine.text
