@@ -16,6 +16,9 @@
 #define RFLAGS_RF BIT(16)
 #define DR6_BS    BIT(14)
 
+#define CR4_OSXSAVE BIT(18)
+#define CR4_PKE     BIT(22)
+
 /* ---- events ---- */
 
 /* APM Volume 2, table 8-3 "Simultaneous Interrupt Priorities" and 8.2.9: which pairs become a double fault. */
@@ -83,6 +86,11 @@ static void cpuid_exit(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
     r.eax = m.eax, r.ebx = m.ebx, r.ecx = m.ecx, r.edx = m.edx;
     const struct vmm_hook *hook = vmm_hook_find(&vcpu->vmm->cpuid, r.leaf);
     if (!vmm_skip_insn(vcpu, exit)) return;
+    /* Two bits show the guest's own CR4, and we have just asked with ours: APM Volume 3, E.3.2 and E.3.6. */
+    uint64_t cr4 = vcpu->at.cr4;
+    if (r.leaf == 1) r.ecx = (r.ecx & ~(uint32_t)BIT(27)) | (cr4 & CR4_OSXSAVE ? (uint32_t)BIT(27) : 0);
+    if (r.leaf == 7 && r.subleaf == 0) r.ecx = (r.ecx & ~(uint32_t)BIT(4)) | (cr4 & CR4_PKE ? (uint32_t)BIT(4) : 0);
+    if (vcpu->vmm->ops->cpuid) vcpu->vmm->ops->cpuid(vcpu, &r);
     if (hook) hook->cpuid_fn(vcpu, hook->cookie, &r);
     vcpu->gpr[VMM_RAX] = r.eax;
     vcpu->gpr[VMM_RBX] = r.ebx;
@@ -118,7 +126,7 @@ static void deliver_nmi(struct vmm_vcpu *vcpu) {
         vcpu->nmi_blocked = true;
         vcpu->nmi_pending = false;
     }
-    vcpu->vmm->ops->iret_exit(vcpu, vcpu->nmi_blocked);
+    vcpu->vmm->ops->iret_exit(vcpu, vcpu->nmi_blocked || vcpu->nmi_pending);
 }
 
 static void nmi_exit(struct vmm_vcpu *vcpu) {
@@ -177,11 +185,15 @@ void vmm_exit_handle(struct vmm_vcpu *vcpu, struct vmm_exit *exit) {
     case VMM_EXIT_NMI: nmi_exit(vcpu); break;
     case VMM_EXIT_IRET: iret_exit(vcpu); break;
     case VMM_EXIT_VIRT_INSN: vmm_inject(vcpu, VECTOR_UD, 0); break;
-    case VMM_EXIT_INIT:
+    case VMM_EXIT_INIT: /* where it does not simply take its course behind the exit */
+        if (vcpu->vmm->ops->other) (void)vcpu->vmm->ops->other(vcpu, exit);
+        break;
     case VMM_EXIT_INTERRUPT: break;
     case VMM_EXIT_SHUTDOWN: vcpu->shutdown = true; break;
     case VMM_EXIT_ENTRY_FAILED: vmm_panic("the processor refused to enter the guest"); /* state we built ourselves */
-    default: vmm_panic("an exit nobody asked for: %lx", exit->raw[0]);
+    default:
+        if (!vcpu->vmm->ops->other || !vcpu->vmm->ops->other(vcpu, exit))
+            vmm_panic("an exit nobody asked for: %lx", exit->raw[0]);
     }
     vmm_count(vcpu, exit->kind);
     /* The event that was being delivered when the exit happened is still due, unless something replaced it. */

@@ -124,7 +124,11 @@ static bool fixup(struct host_frame *f) {
 }
 
 void host_exception(struct host_frame *f) {
-    if (f->vector == VECTOR_NMI) return; /* only taken in the window of vmm_cpu_ops.take_nmi, which knows why */
+    if (f->vector == VECTOR_NMI) { /* AMD: only taken in the window of vmm_cpu_ops.take_nmi, which knows why */
+        struct vmm_vcpu *vcpu = host_vcpu();
+        if (vcpu->vmm->ops->nmi_in_host) vcpu->vmm->ops->nmi_in_host(vcpu, &f->rip);
+        return;
+    }
     if (fixup(f)) return;
     host_panic_frame(f);
 }

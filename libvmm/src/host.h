@@ -38,6 +38,13 @@ struct host_frame {
     uint64_t vector, error, rip, cs, rflags, rsp, ss;
 };
 
+/* The processor we run on: its FS base is ours from vmm_host_enter() on. */
+static inline struct vmm_vcpu *host_vcpu(void) {
+    struct vmm_vcpu *v;
+    __asm__ volatile("mov %%fs:0, %0" : "=r"(v));
+    return v;
+}
+
 /* host_entry.S */
 void host_load(const void *gdtr, const void *idtr); /* LGDT, LIDT, CS, SS, null DS ES FS GS, LTR */
 extern const int32_t host_stubs[32];                /* entry points relative to the table */

@@ -1,9 +1,12 @@
 /* Model-specific registers that exit, each for a reason; all others belong to the guest without an exit.
- * Source: APM Volume 2 (24593), Appendix A "MSR Cross-Reference"; 15.30 "SVM Related MSRs". */
+ * Source: APM Volume 2 (24593), Appendix A "MSR Cross-Reference"; 15.30 "SVM Related MSRs";
+ * Intel SDM Volume 4, table 2-2 "IA-32 Architectural MSRs". */
 #include "priv.h"
 #include <hw.h>
 #include "msr_regs.h"
 #include "svm/svm_regs.h"
+#include "vmx/vmx_mtrr.h"
+#include "vmx/vmx_regs.h"
 
 #define VECTOR_GP 13u
 
@@ -13,30 +16,48 @@ enum rule {
     RULE_FIXED,     /* reads are the machine's, writes vanish: they would move memory, or run code, beneath us */
     RULE_ZERO,      /* reads 0, writes vanish */
     RULE_VM_CR,     /* SVM switched off and locked: 15.30.1 "VM_CR MSR" */
+    RULE_FEATURES,  /* VMX and SMX switched off and locked: SDM Volume 3C, 23.7 "Enabling and Entering VMX Operation" */
+    RULE_MTRR,      /* as the guest likes, but the nested tables must follow */
+    RULE_ABSENT,    /* #GP, as on a processor without the feature we hide */
 };
+
+/* Where a register exists, or has to be looked after */
+#define AMD   BIT(VMM_AMD)
+#define INTEL BIT(VMM_INTEL)
 
 static const struct {
     uint32_t first, last;
     enum rule rule;
     bool read, write; /* what exits */
+    uint64_t vendors;
 } table[] = {
-    {MSR_EFER, MSR_EFER, RULE_EFER, true, true},
-    {MSR_APIC_BASE, MSR_APIC_BASE, RULE_APIC_BASE, false, true},
-    {MSR_VM_CR, MSR_VM_CR, RULE_VM_CR, true, true},
-    {MSR_VM_HSAVE_PA, MSR_VM_HSAVE_PA, RULE_ZERO, true, true},
-    {MSR_SVM_KEY, MSR_SVM_KEY, RULE_ZERO, true, true},
-    {MSR_SYSCFG, MSR_SYSCFG, RULE_FIXED, false, true},         /* DRAM and MMIO routing */
-    {MSR_IORR_BASE0, MSR_IORR_MASK1, RULE_FIXED, false, true}, /* I/O range registers: RAM turned into MMIO */
-    {MSR_TOP_MEM, MSR_TOP_MEM2, RULE_FIXED, false, true},
-    {MSR_PATCH_LOADER, MSR_PATCH_LOADER, RULE_FIXED, false, true}, /* microcode, by a guest-linear pointer */
-    {MSR_MMIO_CFG_BASE, MSR_MMIO_CFG_BASE, RULE_FIXED, false, true},
-    {MSR_SMBASE, MSR_SMM_MASK, RULE_FIXED, false, true}, /* system management code runs above us */
-    {MSR_IGNNE, MSR_SMM_CTL, RULE_FIXED, false, true},
+    {MSR_EFER, MSR_EFER, RULE_EFER, true, true, AMD},
+    {MSR_APIC_BASE, MSR_APIC_BASE, RULE_APIC_BASE, false, true, AMD | INTEL},
+    {MSR_VM_CR, MSR_VM_CR, RULE_VM_CR, true, true, AMD},
+    {MSR_VM_HSAVE_PA, MSR_VM_HSAVE_PA, RULE_ZERO, true, true, AMD},
+    {MSR_SVM_KEY, MSR_SVM_KEY, RULE_ZERO, true, true, AMD},
+    {MSR_SYSCFG, MSR_SYSCFG, RULE_FIXED, false, true, AMD},         /* DRAM and MMIO routing */
+    {MSR_IORR_BASE0, MSR_IORR_MASK1, RULE_FIXED, false, true, AMD}, /* I/O range registers: RAM turned into MMIO */
+    {MSR_TOP_MEM, MSR_TOP_MEM2, RULE_FIXED, false, true, AMD},
+    {MSR_PATCH_LOADER, MSR_PATCH_LOADER, RULE_FIXED, false, true, AMD}, /* microcode, by a guest-linear pointer */
+    {MSR_MMIO_CFG_BASE, MSR_MMIO_CFG_BASE, RULE_FIXED, false, true, AMD},
+    {MSR_SMBASE, MSR_SMM_MASK, RULE_FIXED, false, true, AMD}, /* system management code runs above us */
+    {MSR_IGNNE, MSR_SMM_CTL, RULE_FIXED, false, true, AMD},
+    {MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, RULE_FEATURES, true, true, INTEL},
+    {MSR_BIOS_UPDT_TRIG, MSR_BIOS_UPDT_TRIG, RULE_FIXED, false, true, INTEL}, /* microcode, by a guest-linear pointer */
+    {MSR_SMM_MONITOR_CTL, MSR_SMM_MONITOR_CTL, RULE_ABSENT, true, true, INTEL},
+    {MSR_MTRR_PHYSBASE(0), MSR_MTRR_PHYSMASK(VMX_MTRR_MAX - 1), RULE_MTRR, false, true, INTEL},
+    {MSR_MTRR_FIX64K, MSR_MTRR_FIX64K, RULE_MTRR, false, true, INTEL},
+    {MSR_MTRR_FIX16K, MSR_MTRR_FIX16K + 1, RULE_MTRR, false, true, INTEL},
+    {MSR_MTRR_FIX4K, MSR_MTRR_FIX4K + 7, RULE_MTRR, false, true, INTEL},
+    {MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, RULE_MTRR, false, true, INTEL},
+    {MSR_VMX_BASIC, MSR_VMX_LAST, RULE_ABSENT, true, true, INTEL},
+    {MSR_RTIT_FIRST, MSR_RTIT_LAST, RULE_ABSENT, true, true, INTEL}, /* processor trace */
 };
 
 int vmm_msr_init(struct vmm *vmm) {
     for (unsigned i = 0; i < sizeof table / sizeof table[0]; i++)
-        for (uint32_t msr = table[i].first; msr <= table[i].last; msr++)
+        for (uint32_t msr = table[i].first; msr <= table[i].last && (table[i].vendors & BIT(vmm->ops->vendor)); msr++)
             vmm->ops->msr_intercept(vmm, msr, table[i].read, table[i].write);
     return 0;
 }
@@ -86,13 +107,24 @@ static bool apply(struct vmm_vcpu *vcpu, enum rule rule, struct vmm_access *a) {
     case RULE_VM_CR:
         if (!a->write) a->value = (hw_rdmsr(MSR_VM_CR) & ~VM_CR_R_INIT) | VM_CR_SVMDIS | VM_CR_LOCK;
         return true;
+    case RULE_FEATURES:
+        a->value =
+            (hw_rdmsr(MSR_FEATURE_CONTROL) & ~(FEATURE_VMX | FEATURE_VMX_IN_SMX | FEATURE_SENTER)) | FEATURE_LOCK;
+        return !a->write;
+    case RULE_MTRR:
+        if (!a->write) return hw_rdmsr_safe(msr, &a->value);
+        if (!hw_wrmsr_safe(msr, a->value)) return false;
+        vcpu->vmm->ops->mtrr_written(vcpu);
+        return true;
+    case RULE_ABSENT: return false;
     default: return a->write || hw_rdmsr_safe(msr, &a->value);
     }
 }
 
 static bool access_msr(struct vmm_vcpu *vcpu, struct vmm_access *a) {
     for (unsigned i = 0; i < sizeof table / sizeof table[0]; i++)
-        if (a->addr >= table[i].first && a->addr <= table[i].last) return apply(vcpu, table[i].rule, a);
+        if (a->addr >= table[i].first && a->addr <= table[i].last && (table[i].vendors & BIT(vcpu->vmm->ops->vendor)))
+            return apply(vcpu, table[i].rule, a);
     return a->write ? hw_wrmsr_safe((uint32_t)a->addr, a->value) : hw_rdmsr_safe((uint32_t)a->addr, &a->value);
 }
 

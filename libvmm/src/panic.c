@@ -8,12 +8,6 @@ static uint64_t address(const void *p) { return (uint64_t)(uintptr_t)p; }
 
 extern uint8_t vmm_image_start[], vmm_image_end[];
 
-static struct vmm_vcpu *current(void) {
-    struct vmm_vcpu *v;
-    __asm__ volatile("mov %%fs:0, %0" : "=r"(v));
-    return v;
-}
-
 static void print_address(struct vmm *vmm, unsigned depth, uint64_t at) {
     uint32_t offset;
     const char *name = vmm_symbol_find((uint32_t)(at - address(vmm_image_start)), &offset);
@@ -64,7 +58,7 @@ static _Noreturn void report(struct vmm_vcpu *v, uint64_t rip, uint64_t rbp) {
 /* Begin a report; stops at once if we are in one already, or before launch. */
 static struct vmm_vcpu *begin(void) {
     static uint32_t depth;
-    struct vmm_vcpu *v = current();
+    struct vmm_vcpu *v = host_vcpu();
     if (!v || v->self != v || __atomic_fetch_add(&depth, 1, __ATOMIC_RELAXED)) stop();
     v->vmm->log_lock = (struct vmm_lock){0, 0}; /* its holder may be us */
     return v;

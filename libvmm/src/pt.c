@@ -46,18 +46,24 @@ static uint64_t *table_below(struct pt *pt, uint64_t *entry, unsigned level) {
     return table;
 }
 
+static bool place_flags(const struct pt *pt, uint64_t pa, uint64_t n_bytes, uint64_t *out) {
+    *out = 0;
+    return !pt->leaf_flags || pt->leaf_flags(pt->leaf_flags_ctx, pa, n_bytes, out);
+}
+
 int pt_map(struct pt *pt, uint64_t va, uint64_t pa, uint64_t n_bytes, uint64_t flags) {
     uint64_t end = va + n_bytes;
     while (va < end) {
         uint64_t *table = pt->root;
         unsigned level = 4;
         for (;;) {
-            uint64_t size = UINT64_C(1) << level_shift(level);
-            bool fits = level <= 3 && !((va | pa) & (size - 1)) && end - va >= size;
+            uint64_t size = UINT64_C(1) << level_shift(level), more = 0;
+            bool fits = level <= 3 && !((va | pa) & (size - 1)) && end - va >= size &&
+                        (!flags || place_flags(pt, pa, size, &more));
             uint64_t *entry = entry_of(table, va, level);
             bool has_table = level > 1 && (*entry & pt->leaf_mask) && !is_leaf(pt, *entry, level);
             if (fits && !has_table) {
-                store(entry, flags ? pa | flags | (level > 1 ? PT_LARGE : 0) : 0);
+                store(entry, flags ? pa | flags | more | (level > 1 ? PT_LARGE : 0) : 0);
                 va += size, pa += size;
                 break;
             }
@@ -67,6 +73,24 @@ int pt_map(struct pt *pt, uint64_t va, uint64_t pa, uint64_t n_bytes, uint64_t f
         }
     }
     return 0;
+}
+
+void pt_refresh(struct pt *pt, uint64_t end) {
+    for (uint64_t va = 0; va < end;) {
+        uint64_t *entry = entry_of(pt->root, va, 4), size = UINT64_C(1) << level_shift(4), flags;
+        for (unsigned level = 4; level > 1 && (*entry & pt->leaf_mask); level--, size >>= 9) {
+            bool leaf = is_leaf(pt, *entry, level);
+            if (leaf && place_flags(pt, *entry & PT_ADDR & ~(size - 1), size, &flags)) break;
+            uint64_t *table = table_below(pt, entry, level);
+            if (!table) break;
+            entry = entry_of(table, va, level - 1);
+        }
+        if (*entry & pt->leaf_mask) {
+            if (!place_flags(pt, *entry & PT_ADDR & ~(size - 1), size, &flags)) flags = 0;
+            store(entry, (*entry & ~pt->leaf_flags_mask) | flags);
+        }
+        va = (va & ~(size - 1)) + size;
+    }
 }
 
 uint64_t pt_lookup(const struct pt *pt, uint64_t va, uint64_t *out_page_bytes) {

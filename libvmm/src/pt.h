@@ -19,8 +19,13 @@
 
 struct pt {
     uint64_t *root;
-    uint64_t table_flags;         /* in entries that point to tables */
-    uint64_t leaf_mask;           /* a leaf is an entry with one of these set: present */
+    uint64_t table_flags; /* in entries that point to tables */
+    uint64_t leaf_mask;   /* a leaf is an entry with one of these set: present */
+    /* Further leaf flags that depend on the place, within leaf_flags_mask; false if [pa, pa + n_bytes) is not uniform
+     * and must be mapped in smaller pages, which 4 KiB never need. NULL: none. */
+    bool (*leaf_flags)(const void *ctx, uint64_t pa, uint64_t n_bytes, uint64_t *out_flags);
+    const void *leaf_flags_ctx;
+    uint64_t leaf_flags_mask;
     uint64_t pool_next, pool_end; /* page-table pages: taken at start, never returned */
 };
 
@@ -32,6 +37,10 @@ int pt_init(struct pt *pt, uint64_t pool, uint64_t n_pages, uint64_t table_flags
  * walking meanwhile sees the old or the new. VMM_E_NOMEM if the pool ran out; the part already done stays. MUST: all
  * multiples of 4096, va + n_bytes <= 2^48. */
 int pt_map(struct pt *pt, uint64_t va, uint64_t pa, uint64_t n_bytes, uint64_t flags) VMM_MUST_CHECK;
+
+/* Ask leaf_flags again for all of [0, end): its answers have changed. Where the pool has no page left to split a leaf
+ * that has become mixed, its flags become 0. */
+void pt_refresh(struct pt *pt, uint64_t end);
 
 /* The leaf entry that maps va, 0 if none; *out_page_bytes its size. */
 uint64_t pt_lookup(const struct pt *pt, uint64_t va, uint64_t *out_page_bytes);

@@ -3,11 +3,18 @@
 #include "priv.h"
 #include <hw.h>
 #include <string.h>
+#include "vmx/vmx_regs.h"
 
-/* Nested pages are user pages to the walker (15.25.5 "Nested Table Walk"). */
-#define NPT_TABLE (PT_P | PT_W | PT_U)
-#define NPT_RWX   (PT_P | PT_W | PT_U)
-#define NPT_R     (PT_P | PT_U | PT_NX)
+/* AMD: nested pages are user pages to the walker (15.25.5 "Nested Table Walk"). Intel: read, write, execute, and a
+ * memory type (SDM Volume 3C, 28.3.2 "EPT Translation Mechanism"). */
+static const struct nested_format {
+    uint64_t table, rwx, r, leaf_mask, leaf_flags_mask;
+} formats[] = {
+    [VMM_AMD] = {PT_P | PT_W | PT_U, PT_P | PT_W | PT_U, PT_P | PT_U | PT_NX, PT_P, 0},
+    [VMM_INTEL] = {EPT_R | EPT_W | EPT_X, EPT_R | EPT_W | EPT_X, EPT_R, EPT_R | EPT_W | EPT_X, EPT_MEM_TYPE},
+};
+
+static const struct nested_format *format(const struct vmm *vmm) { return &formats[vmm->ops->vendor]; }
 
 /* Tables for splitting large pages around the region, the trampoline and trapped pages, beyond those for the 1 GiB map.
  */
@@ -58,12 +65,23 @@ int vmm_gmem_write(const struct vmm *vmm, gpa_t dst, const void *src, size_t n_b
  * walks, vector loads and anything else that only reads see what an empty bus gives. Writes exit and are dropped. */
 static int hide(struct vmm *vmm, uint64_t base, uint64_t n_bytes) {
     for (uint64_t off = 0; off < n_bytes; off += VMM_PAGE_BYTES)
-        if (pt_map(&vmm->npt, base + off, vmm->ones_page, VMM_PAGE_BYTES, NPT_R)) return VMM_E_NOMEM;
+        if (pt_map(&vmm->npt, base + off, vmm->ones_page, VMM_PAGE_BYTES, format(vmm)->r)) return VMM_E_NOMEM;
     return 0;
 }
 
+static bool leaf_flags(const void *ctx, uint64_t pa, uint64_t n_bytes, uint64_t *out_flags) {
+    const struct vmm *vmm = ctx;
+    return vmm->ops->leaf_flags(vmm, pa, n_bytes, out_flags);
+}
+
+static unsigned space_bits(const struct vmm *vmm) {
+    return vmm->phys_bits < 48 ? vmm->phys_bits : 48;
+} /* four levels */
+
+void vmm_space_refresh(struct vmm *vmm) { pt_refresh(&vmm->npt, UINT64_C(1) << space_bits(vmm)); }
+
 int vmm_space_init(struct vmm *vmm) {
-    unsigned bits = vmm->phys_bits < 48 ? vmm->phys_bits : 48; /* what four levels reach */
+    unsigned bits = space_bits(vmm);
     uint64_t n_tables = bits > 39 ? UINT64_C(1) << (bits - 39) : 1;
     uint64_t n_pages = 1 + n_tables + NPT_SPLIT_PAGES + vmm->region.n_bytes / VMM_REGION_ALIGN;
     void *pool = vmm_alloc(vmm, n_pages * VMM_PAGE_BYTES);
@@ -71,8 +89,12 @@ int vmm_space_init(struct vmm *vmm) {
     if (!pool || !ones) return VMM_E_NOMEM;
     memset(ones, 0xff, VMM_PAGE_BYTES);
     vmm->ones_page = (uint64_t)(uintptr_t)ones;
-    if (pt_init(&vmm->npt, (uint64_t)(uintptr_t)pool, n_pages, NPT_TABLE, PT_P) ||
-        pt_map(&vmm->npt, 0, 0, UINT64_C(1) << bits, NPT_RWX) || hide(vmm, vmm->region.base, vmm->region.n_bytes))
+    const struct nested_format *f = format(vmm);
+    if (pt_init(&vmm->npt, (uint64_t)(uintptr_t)pool, n_pages, f->table, f->leaf_mask)) return VMM_E_NOMEM;
+    if (vmm->ops->leaf_flags) vmm->npt.leaf_flags = leaf_flags;
+    vmm->npt.leaf_flags_ctx = vmm;
+    vmm->npt.leaf_flags_mask = f->leaf_flags_mask;
+    if (pt_map(&vmm->npt, 0, 0, UINT64_C(1) << bits, f->rwx) || hide(vmm, vmm->region.base, vmm->region.n_bytes))
         return VMM_E_NOMEM;
     return hide(vmm, vmm->low_page, VMM_PAGE_BYTES);
 }
@@ -89,7 +111,7 @@ static bool trappable(const struct vmm *vmm, uint64_t base, uint64_t n_bytes) {
 }
 
 static int set_trap(struct vmm *vmm, const struct vmm_hook *h) {
-    return pt_map(&vmm->npt, h->first, h->first, h->n, h->writes_only ? NPT_R : 0);
+    return pt_map(&vmm->npt, h->first, h->first, h->n, h->writes_only ? format(vmm)->r : 0);
 }
 
 static int trap(struct vmm *vmm, struct vmm_hook hook) {
@@ -134,7 +156,7 @@ int vmm_mmio_move(struct vmm *vmm, int handle, gpa_t base) {
         return 0;
     }
     int r = 0;
-    if (h->first != UINT64_MAX) r = pt_map(&vmm->npt, h->first, h->first, h->n, NPT_RWX);
+    if (h->first != UINT64_MAX) r = pt_map(&vmm->npt, h->first, h->first, h->n, format(vmm)->rwx);
     h->first = UINT64_MAX; /* nowhere: a range of n from here holds no address a guest can form */
     if (!r && !trappable(vmm, base.v, h->n)) r = VMM_E_BUSY;
     if (!r) {

@@ -9,9 +9,12 @@
 #define IOPM_BYTES  0x3000u /* 15.10.1 "I/O Permissions Map" */
 #define MSRPM_BYTES 0x2000u /* 15.11 "MSR Intercepts" */
 
+static bool svm_present(void) {
+    return hw_cpuid(CPUID_EXT_MAX, 0).eax >= CPUID_SVM && (hw_cpuid(CPUID_EXT_FEATURES, 0).ecx & EXT_ECX_SVM);
+}
+
 static const char *svm_unsupported(void) {
-    if (hw_cpuid(CPUID_EXT_MAX, 0).eax < CPUID_SVM || !(hw_cpuid(CPUID_EXT_FEATURES, 0).ecx & EXT_ECX_SVM))
-        return "this processor has no AMD SVM virtualisation";
+    if (!svm_present()) return "this processor has no AMD SVM virtualisation";
     if (hw_rdmsr(MSR_VM_CR) & VM_CR_SVMDIS) return "SVM virtualisation is switched off in the firmware's settings";
     if (!(hw_cpuid(CPUID_SVM, 0).edx & SVM_EDX_NP)) return "this processor has SVM but no nested paging";
     if (!(hw_cpuid(CPUID_EXT_FEATURES, 0).edx & EXT_EDX_PAGE1GB)) return "this processor has no 1 GiB pages";
@@ -184,6 +187,8 @@ static void svm_msr_intercept(struct vmm *vmm, uint32_t msr, bool read, bool wri
 
 const struct vmm_cpu_ops vmm_svm_ops = {
     .name = "AMD SVM",
+    .vendor = VMM_AMD,
+    .present = svm_present,
     .unsupported = svm_unsupported,
     .init = svm_init,
     .vcpu_init = svm_vcpu_init,

@@ -1,0 +1,158 @@
+#!/usr/bin/python3
+"""Boot the Linux guest in Bochs, an Intel machine with VT-x, natively or below Sekisho, and run jobs in it.
+
+    tools/bochs.py --job cpus                                        natively
+    tools/bochs.py --loader build/product/sekisho.efi --job cpus     below Sekisho, no disk mediated
+    tools/bochs.py --loader F --shell                                only to the UEFI shell, as Sekisho's guest
+
+The twin of tools/vm.py, with the same exit codes. Bochs runs some 80 million instructions a second: the UEFI shell comes
+after about half a minute, Debian after two. The serial console is output only.
+Everything about a run is left in its folder: console.log, bochs.log (what the machine said, VM-entry failures included).
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import disk as disks
+import guest
+import vm
+
+FIRMWARE = "/usr/share/ovmf/OVMF.fd"
+VGA = "/usr/share/vgabios/vgabios.bin"
+CYLINDER = 16 * 63 * disks.SECTOR  # disk images are whole cylinders
+ESP_BYTES = 100 * CYLINDER
+CONF = b"[boot]\nconsole = serial\n"
+
+# ips: the emulated clock. Slower than the emulator itself, so that the guest's time-outs pass quickly.
+RC = """\
+cpu: model={model}, count=1:{smp}:1, ips=20000000, reset_on_triple_fault={reboot}, cpuid_limit_winnt=0
+memory: guest={memory}, host={memory}
+romimage: file={firmware}
+vgaromimage: file={vga}
+pci: enabled=1, chipset=i440fx
+ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+ata0-master: type=disk, mode=flat, path={esp}
+{disk}com1: enabled=1, mode=file, dev=/dev/fd/{serial}
+display_library: rfb, options="timeout=0"
+sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
+clock: sync=none, time0=local
+log: {folder}/bochs.log
+panic: action=fatal
+error: action=report
+info: action={info}
+debug: action=ignore
+mouse: enabled=0
+"""
+
+
+class Machine(vm.Machine):
+    """One Bochs process, followed as vm.Machine follows QEMU. There is no way to send it anything."""
+
+    def __init__(self, folder, rc, on_line=None):
+        self.folder, self.on_line = pathlib.Path(folder), on_line
+        self.text, self.seen, self.changed = "", 0, threading.Condition()
+        self.qmp_path = ""
+        self.log_path = self.folder / "console.log"
+        read_end, write_end = os.pipe()
+        (self.folder / "bochsrc").write_text(rc.replace("{serial}", str(write_end)))
+        (self.folder / "debugger").write_text("c\n")  # Debian's build starts in its debugger
+        self.start = time.monotonic()
+        self.errors = open(self.folder / "qemu.err", "wb")
+        argv = ["bochs", "-q", "-f", self.folder / "bochsrc", "-rc", self.folder / "debugger"]
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=self.errors, stderr=subprocess.STDOUT,
+                                        start_new_session=True, preexec_fn=vm.die_with_parent, pass_fds=[write_end])
+        os.close(write_end)
+        self.process.stdout = os.fdopen(read_end, "rb", 0)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def send(self, text):
+        pass
+
+    def monitor(self, command):
+        return f"{command}: Bochs cannot be asked; see {self.folder}/bochs.log"
+
+
+def start(folder, files, smp=1, memory=512, model="corei7_skylake_x", image=None, reboot=False, info="ignore", on_line=None):
+    """Put the files on a FAT disk at the first IDE channel and switch the machine on. image: a second disk there."""
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    esp = folder / "esp.img"
+    with open(esp, "wb") as f:
+        f.truncate(ESP_BYTES)
+    disks.fat_format(esp, ESP_BYTES // disks.SECTOR)
+    disks.fat_put(esp, files)
+    disk = f"ata0-slave: type=disk, mode=flat, path={image}\n" if image else ""
+    rc = RC.format(model=model, smp=smp, memory=memory, reboot=int(reboot), firmware=FIRMWARE, vga=VGA, esp=esp, disk=disk,
+                   folder=folder, info=info, serial="{serial}")
+    return Machine(folder, rc, on_line)
+
+
+def boot_files(job, loader=None, shell=False, append="quiet"):
+    """As vm.boot_files. shell: no kernel, the UEFI shell says "SHELL UP" instead."""
+    if not shell:
+        return vm.boot_files(job, loader, CONF.decode(), append=append)
+    lines = ["@echo -off", "fs0:"]
+    files = {}
+    if loader:
+        files["sekisho.efi"], files["sekisho.conf"] = pathlib.Path(loader), CONF
+        lines += ["sekisho.efi"]
+    lines += ["echo SHELL UP", "reset -s"]
+    files["startup.nsh"] = "".join(line + "\r\n" for line in lines).encode()
+    return files
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--loader", help="the UEFI application to start before the kernel; none: natively")
+    p.add_argument("--shell", action="store_true", help="stop at the UEFI shell")
+    p.add_argument("--job", default="cpus", help="jobs, separated by commas")
+    p.add_argument("--append", default="quiet", help="more kernel command line")
+    p.add_argument("--disk", help="image of a second disk, whole cylinders long")
+    p.add_argument("--smp", type=int, default=1)
+    p.add_argument("--memory", type=int, default=512, help="MiB")
+    p.add_argument("--model", default="corei7_skylake_x", help='a processor of "bochs -help cpu"')
+    p.add_argument("--timeout", type=float, default=300, help="seconds from one event to the next")
+    p.add_argument("--reboot", action="store_true", help="let a triple fault reset the machine")
+    p.add_argument("--info", choices=["ignore", "report"], default="ignore", help="what Bochs says about devices")
+    p.add_argument("--folder", help="where to leave the logs (default: a new one under /tmp)")
+    return p.parse_args()
+
+
+def main():
+    a = arguments()
+    folder = pathlib.Path(a.folder or tempfile.mkdtemp(prefix="sekisho-bochs."))
+    files = boot_files(a.job, a.loader, a.shell, a.append)
+    with start(folder, files, a.smp, a.memory, a.model, a.disk, a.reboot, a.info,
+               lambda line: print(f"{time.monotonic() - begin:7.2f} | {line}", flush=True)) as machine:
+        begin = machine.start
+        print(f"bochs: everything about this run is in {folder}", flush=True)
+        try:
+            if a.shell:
+                machine.wait(r"^SHELL UP", a.timeout)
+                return 0
+            good = vm.run(machine, a.timeout)
+            return 0 if good else 1
+        except vm.Timeout as error:
+            print(f"bochs: {error}")
+            return 2
+        except vm.Ended as error:
+            print(f"bochs: {error}")
+            return 3
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (guest.GuestError, subprocess.CalledProcessError, OSError) as failure:
+        print(f"bochs: {failure}", file=sys.stderr)
+        sys.exit(3)
+    except KeyboardInterrupt:
+        sys.exit(130)
