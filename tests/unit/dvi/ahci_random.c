@@ -11,8 +11,8 @@ static const uint8_t dma_writes[] = {W_WRITE,           W_WRITE_EXT,          W_
                                      W_WRITE_MULTI_EXT, W_WRITE_DMA_FUA_EXT,  W_WRITE_MULTI,
                                      W_WRITE_DMA,       W_WRITE_MULTI_FUA_EXT};
 
-#define N_SEEDS 6u
-#define N_STEPS 500u
+#define N_SEEDS 3u
+#define N_STEPS 600u
 
 struct mode {
     const char *name;
