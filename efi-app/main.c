@@ -10,7 +10,6 @@
 #define CONF_NAME      "sekisho.conf"
 #define CONF_MAX_BYTES (64u << 10)
 #define REGION_BYTES   (UINT64_C(16) << 20)
-#define MAX_CPUS       64u
 #define SERIAL_PORT    0x3f8u
 
 static EFI_GUID acpi2_guid = ACPI_20_TABLE_GUID;
@@ -66,12 +65,11 @@ static bool launch(EFI_SYSTEM_TABLE *st) {
         con_line(why, NULL, NULL);
         return false;
     }
-    l.max_cpus = MAX_CPUS;
     l.serial_port = settings.conf.console & CONF_CONSOLE_SERIAL ? SERIAL_PORT : 0;
     l.setup = sekisho_setup;
     l.arg = &settings;
     l.arg_bytes = sizeof settings;
-    int r = vmm_launch(&l, &why);
+    int r = vmm_uefi_launch(&uefi, &l, &why);
     if (r) {
         con_line("not started: ", why, NULL);
         vmm_uefi_undo(&uefi, &l);
@@ -89,7 +87,7 @@ static EFI_STATUS start_next(void) {
 
 /* The person decided beforehand what a failure means. */
 static EFI_STATUS failed(EFI_SYSTEM_TABLE *st, enum conf_on_error on_error) {
-    if (on_error == CONF_BOOT_UNPROTECTED) {
+    if (on_error == CONF_BOOT_UNPROTECTED && !uefi.launched) {
         con_line("going on WITHOUT protection, as on-error = boot-unprotected asks", NULL, NULL);
         return start_next();
     }

@@ -40,12 +40,11 @@ static EFI_STATUS run(EFI_SYSTEM_TABLE *st, struct vmm_uefi *uefi) {
         return EFI_OUT_OF_RESOURCES;
     }
     struct settings settings = {.first_number = HYPERCALL_STATS};
-    launch.max_cpus = 8;
     launch.serial_port = 0x3f8;
     launch.setup = setup;
     launch.arg = &settings;
     launch.arg_bytes = sizeof settings;
-    if (vmm_launch(&launch, &why)) {
+    if (vmm_uefi_launch(uefi, &launch, &why)) {
         print(st, why);
         vmm_uefi_undo(uefi, &launch);
         return EFI_UNSUPPORTED;

@@ -24,7 +24,8 @@ extern const struct elf_dyn _DYNAMIC[] __attribute__((visibility("hidden")));
 
 struct launch_frame {
     uint64_t rip, rsp;
-    uint64_t image; /* where the application's own copy lies */
+    uint64_t image;  /* where the application's own copy lies */
+    struct vmm *vmm; /* in the region */
     const char *why;
 };
 typedef int stage2_fn(const struct vmm_launch *launch, struct launch_frame *frame);
@@ -79,21 +80,40 @@ static const char *check(const struct vmm_launch *l) {
     return NULL;
 }
 
-static stage2_fn stage2;
+static stage2_fn stage2, stage2_other;
+
+/* For further processors: what the first one left behind. */
+static struct {
+    uint64_t delta;
+    struct vmm *vmm; /* NULL until launched; readable only from the bare machine */
+} launched;
 
 int vmm_launch(const struct vmm_launch *launch, const char **out_why) {
     *out_why = check(launch);
     if (*out_why) return VMM_E_INVAL;
     (void)vendor(out_why);
     if (*out_why) return VMM_E_CPU;
-    uint64_t delta = launch->region.v - address(vmm_image_start);
+    launched.delta = launch->region.v - address(vmm_image_start);
     struct launch_frame frame = {.image = address(vmm_image_start)};
     *out_why = "the program image has relocations of an unknown kind";
     if (copy_image(launch->region.v)) return VMM_E_INVAL;
-    stage2_fn *fn = (stage2_fn *)((uint64_t)(uintptr_t)stage2 + delta);
+    stage2_fn *fn = (stage2_fn *)((uint64_t)(uintptr_t)stage2 + launched.delta);
     int r = vmm_launch_asm(launch, fn, &frame);
     *out_why = r ? frame.why : NULL;
+    if (!r) launched.vmm = frame.vmm;
     return r;
+}
+
+/* The region tells which side we are on: as the guest, it reads as ones. */
+static bool is_beneath(void) { return launched.vmm && launched.vmm->magic != VMM_MAGIC; }
+
+__attribute__((no_stack_protector)) bool vmm_launch_other(void) {
+    if (!launched.vmm) return false;
+    if (is_beneath()) return true;
+    struct launch_frame frame = {.vmm = launched.vmm};
+    stage2_fn *fn = (stage2_fn *)((uint64_t)(uintptr_t)stage2_other + launched.delta);
+    (void)vmm_launch_asm(NULL, fn, &frame);
+    return is_beneath();
 }
 
 /* ---- in the region's copy, still on the firmware's page tables and stack ---- */
@@ -188,16 +208,16 @@ static int prepare(struct vmm *vmm, const struct vmm_launch *l, const char **why
     return r ? VMM_E_SETUP : 0;
 }
 
-static _Noreturn __attribute__((no_stack_protector)) void enter(struct vmm_vcpu *vcpu,
-                                                                const struct vmm_cpu_state *state) {
+static __attribute__((no_stack_protector)) void on_own_stack(struct vmm_vcpu *vcpu) {
     vcpu->vmm->ops->enable(vcpu);
     vmm_host_enter(vcpu);
-    vmm_start(vcpu, state);
+    vmm_start(vcpu, &vcpu->start);
 }
 
-static void on_own_stack(struct vmm_vcpu *vcpu) {
-    struct vmm_cpu_state state = *vcpu->vmm->launch_state;
-    enter(vcpu, &state);
+/* The processor goes on as the guest, in the application's own copy of vmm_launch_asm. */
+static _Noreturn void become_guest(struct vmm_vcpu *vcpu, const struct launch_frame *frame) {
+    capture(&vcpu->start, frame);
+    host_switch_stack(vcpu, vcpu->stack_top, on_own_stack);
 }
 
 static int stage2(const struct vmm_launch *l, struct launch_frame *frame) {
@@ -207,14 +227,33 @@ static int stage2(const struct vmm_launch *l, struct launch_frame *frame) {
     vmm->app_image = frame->image;
     int r = prepare(vmm, l, &frame->why);
     if (r) return r;
-    struct vmm_vcpu *vcpu = vmm->vcpu[0];
-    vmm->launch_state = vmm_alloc(vmm, sizeof *vmm->launch_state);
-    if (!vmm->launch_state) return VMM_E_NOMEM;
-    capture(vmm->launch_state, frame);
-    vcpu->apic_id = vmm->slot[0].apic_id = vmm_apic_id(vmm);
+    frame->vmm = vmm;
+    vmm->magic = VMM_MAGIC;
+    vmm->vcpu[0]->apic_id = vmm->slot[0].apic_id = vmm_apic_id(vmm);
     vmm->in_setup = false;
     vmm_log(vmm, "sekisho: %s, %u KiB of %u KiB used at %lx, guest starts", vmm->ops->name,
             (unsigned)((vmm->arena_next - vmm->region.base) >> 10), (unsigned)(vmm->region.n_bytes >> 10),
             vmm->region.base);
-    host_switch_stack(vcpu, vcpu->stack_top, on_own_stack);
+    become_guest(vmm->vcpu[0], frame);
+}
+
+/* The slot of this processor: its own from before, or a free one. The trampoline does the same in assembly. */
+static struct vmm_cpu_slot *claim_slot(struct vmm *vmm, uint32_t apic_id) {
+    for (uint32_t i = 0; i < vmm->n_cpus; i++) {
+        uint32_t expected = SLOT_FREE;
+        if (__atomic_compare_exchange_n(&vmm->slot[i].apic_id, &expected, apic_id, false, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_SEQ_CST) ||
+            expected == apic_id)
+            return &vmm->slot[i];
+    }
+    return NULL;
+}
+
+static int stage2_other(const struct vmm_launch *l, struct launch_frame *frame) {
+    (void)l;
+    if (frame->vmm->ops->unsupported()) return VMM_E_CPU; /* processors of one machine may differ */
+    struct vmm_cpu_slot *slot = claim_slot(frame->vmm, vmm_apic_id(frame->vmm));
+    if (!slot) return VMM_E_FULL;
+    slot->vcpu->apic_id = slot->apic_id;
+    become_guest(slot->vcpu, frame);
 }

@@ -120,6 +120,7 @@ struct vmm_vcpu {
     uint32_t npt_generation;              /* [V] */
     bool nmi_blocked, nmi_pending;        /* [V] */
     bool in_exit;                         /* [V] */
+    struct vmm_cpu_state start;           /* [V] with which it begins as the guest */
     struct vmm_event inject;              /* [V] */
     bool shutdown;                        /* [V] the guest has triple-faulted */
     const struct vmm_exit *exit;          /* [V] the one being handled, for reports */
@@ -174,12 +175,15 @@ struct vmm_cpu_ops {
 };
 extern const struct vmm_cpu_ops vmm_svm_ops, vmm_vmx_ops;
 
+/* Tells an application's code whether it still runs on the bare machine. */
+#define VMM_MAGIC UINT64_C(0x73656b6973686f00)
+
 struct vmm {
-    const struct vmm_cpu_ops *ops;      /* [I] */
-    struct vmm_range region;            /* [I] */
-    uint64_t low_page;                  /* [I] */
-    uint64_t app_image;                 /* [I] where the guest's copy of our image lies */
-    struct vmm_cpu_state *launch_state; /* [I] */
+    uint64_t magic;                /* [I] set at launch */
+    const struct vmm_cpu_ops *ops; /* [I] */
+    struct vmm_range region;       /* [I] */
+    uint64_t low_page;             /* [I] */
+    uint64_t app_image;            /* [I] where the guest's copy of our image lies */
     uint64_t arena_next, arena_end;
     bool in_setup;
     char why[160];                     /* vmm_decline */

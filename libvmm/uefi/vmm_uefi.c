@@ -77,6 +77,7 @@ no_region:
 
 void vmm_uefi_undo(struct vmm_uefi *u, const struct vmm_launch *launch) {
     EFI_BOOT_SERVICES *bs = u->st->BootServices;
+    if (u->launched) return;
     bs->SetMem(hw_direct(launch->region.v), launch->region_bytes, 0); /* it may hold copies of keys */
     bs->FreePages(launch->low_page.v, 1);
     bs->FreePages(launch->region.v, launch->region_bytes / VMM_PAGE_BYTES);

@@ -11,7 +11,9 @@ struct vmm_uefi {
     EFI_SYSTEM_TABLE *st;
     struct vmm_range ram[VMM_MAX_RAM];
     UINT64 fs_base;
-    UINT64 canary[8]; /* where %fs points meanwhile */
+    BOOLEAN launched;
+    UINT64 canary[8];                        /* where %fs points meanwhile */
+    volatile UINT32 n_waiting, n_joined, go; /* [A] other processors; go: 1 join, 2 do not */
 };
 
 /* First thing in efi_main: point %fs at a block of our own, for the stack protector; and last, put it back. Functions
@@ -25,11 +27,19 @@ void vmm_uefi_end(struct vmm_uefi *u);
 int vmm_uefi_prepare(struct vmm_uefi *u, uint64_t region_bytes, struct vmm_launch *out,
                      const char **out_why) VMM_MUST_CHECK;
 
-/* Give everything back after vmm_launch() failed. */
+/* vmm_launch() on every processor: those the firmware runs are brought to a loop of ours first, and follow the first
+ * one. 0: all of them run as the guest. Negative: as vmm_launch(); VMM_E_CPUS: the calling processor runs as the guest,
+ * but not every other does, and the guest's own code MUST NOT be started. *out_why is one sentence in either case.
+ * max_cpus of 0 in launch becomes the number of processors the firmware knows. Source: UEFI Platform Initialization
+ * Specification 1.7, volume 2, 13.4 "MP Services Protocol". */
+int vmm_uefi_launch(struct vmm_uefi *u, struct vmm_launch *launch, const char **out_why) VMM_MUST_CHECK;
+
+/* Give everything back after vmm_uefi_launch() failed; does nothing if the calling processor runs as the guest. */
 void vmm_uefi_undo(struct vmm_uefi *u, const struct vmm_launch *launch);
 
 /* Pure: what of a firmware memory map is ordinary RAM, sorted and merged. Returns the number of ranges in out[max], or
- * VMM_E_FULL. Reserved and device ranges are not RAM. Malformed descriptors (zero pages, wrap-around) are passed over.
+ * VMM_E_FULL. Reserved and device ranges are not RAM. Descriptors that are malformed (zero pages, wrap-around) or
+ * not on a page are passed over.
  *   map   [map_bytes] as from GetMemoryMap(), entries desc_bytes apart */
 int vmm_uefi_ram(const void *map, size_t map_bytes, size_t desc_bytes, struct vmm_range *out, uint32_t max);
 

@@ -51,14 +51,26 @@ static void key_decrypt(void *ctx, uint64_t unit, const void *src, void *dst, si
 
 static void nothing(void *ctx) { (void)ctx; }
 
+/* The fastest that gives right answers. The firmware need not have enabled the wide registers: they are looked for as
+ * they will be for each use. */
+static const struct crypt_xts_kernel *choose_kernel(struct vmm *vmm) {
+    struct vmm_vector saved;
+    vmm_vector_begin(&saved, vmm_vector_has_ymm() ? VMM_YMM : VMM_XMM);
+    uint32_t features = crypt_cpu_features();
+    const struct crypt_xts_kernel *kernel = crypt_xts_kernel_best(features);
+    while (kernel != &crypt_xts_kernel_portable && !crypt_xts_kernel_works(kernel)) {
+        vmm_log(vmm, "sekisho: this processor's %s instructions give wrong results: not used", kernel->name);
+        features &= kernel == &crypt_xts_kernel_vaes_avx2 ? ~(uint32_t)CRYPT_CPU_VAES : 0;
+        kernel = crypt_xts_kernel_best(features);
+    }
+    vmm_vector_end(&saved);
+    return kernel;
+}
+
 static int init_keys(struct product *p) {
     struct vmm_vector saved;
     struct conf *conf = p->conf;
-    /* The firmware need not have enabled the wide registers: look with them enabled, as they will be for each use. */
-    vmm_vector_begin(&saved, vmm_vector_has_ymm() ? VMM_YMM : VMM_XMM);
-    uint32_t features = crypt_cpu_features();
-    vmm_vector_end(&saved);
-    const struct crypt_xts_kernel *kernel = crypt_xts_kernel_best(features);
+    const struct crypt_xts_kernel *kernel = choose_kernel(p->machine.vmm);
     int r = 0;
     for (unsigned i = 0; i < conf->n_keys && !r; i++) {
         vmm_vector_begin(&saved, kernel->clobbers == CRYPT_YMM ? VMM_YMM : VMM_XMM);

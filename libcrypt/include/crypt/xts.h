@@ -13,6 +13,7 @@
 #ifndef CRYPT_XTS_H
 #define CRYPT_XTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <crypt/cpu.h>
@@ -50,6 +51,11 @@ extern const struct crypt_xts_kernel crypt_xts_kernel_portable;  /* BearSSL's bi
 /* The fastest kernel that a processor with these features (enum crypt_cpu_feature bits) can run. Pure; never NULL.
  * A caller that does not want to save 256-bit registers leaves CRYPT_CPU_AVX2 out. */
 const struct crypt_xts_kernel *crypt_xts_kernel_best(uint32_t features);
+
+/* True if the kernel's answers are those of crypt_xts_kernel_portable, both ways, for a sample that uses every register
+ * of every kernel. There are emulators whose AES instructions are wrong, and data must not depend on where it was
+ * written. Needs 16 KiB of stack. MUST: the processor has kernel->needs. Clobbers kernel->clobbers. */
+bool crypt_xts_kernel_works(const struct crypt_xts_kernel *kernel);
 
 /* A key, ready for use. Contents private to this library. */
 struct crypt_xts {

@@ -32,6 +32,7 @@ enum vmm_error {
     VMM_E_BUSY = -5,  /* the place is trapped already, or is RAM or the hypervisor's own */
     VMM_E_RANGE = -6, /* an address is not ordinary guest RAM */
     VMM_E_SETUP = -7, /* setup() declined */
+    VMM_E_CPUS = -8,  /* not every processor is where it must be */
 };
 
 /* ---- launch ------------------------------------------------------------------------------------------------------ */
@@ -65,6 +66,13 @@ struct vmm_launch {
  * Context: firmware's boot services alive, 64-bit mode, paging 1:1, interrupts may be on, called once, on one
  * processor. MUST: the image was linked with libvmm's linker script. Source: APM Volume 2, 15.5 "VMRUN Instruction". */
 int vmm_launch(const struct vmm_launch *launch, const char **out_why) VMM_MUST_CHECK;
+
+/* Every further processor that runs, be it parked in a loop of the firmware's, MUST call this once after vmm_launch()
+ * has returned 0 and before the guest's own code is started: what a processor outside executes lies in memory the guest
+ * can change. (Those that wait for a start-up IPI are taken when they get it.) True: it now runs as the guest. Returns
+ * on the calling processor, as the guest. Context: firmware's page tables and descriptors, interrupts may be on.
+ * Further processors of UEFI firmware: vmm_uefi_launch() does it. */
+bool vmm_launch_other(void) VMM_MUST_CHECK;
 
 /* ---- during setup ------------------------------------------------------------------------------------------------ */
 

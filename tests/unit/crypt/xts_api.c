@@ -107,6 +107,27 @@ Test(xts_api, best_kernel_is_the_fastest_the_features_allow) {
     cr_assert_eq(crypt_xts_kernel_portable.needs, 0);
 }
 
+static void wrong(const struct crypt_xts *x, struct crypt_xts_batch *b, const uint8_t *src, uint8_t *dst, size_t n) {
+    crypt_xts_kernel_portable.encrypt(x, b, src, dst, n);
+    dst[n * CRYPT_XTS_UNIT_BYTES - 1] ^= 1;
+}
+
+static void wrong_back(const struct crypt_xts *x, struct crypt_xts_batch *b, const uint8_t *src, uint8_t *dst,
+                       size_t n) {
+    crypt_xts_kernel_portable.decrypt(x, b, src, dst, n);
+    dst[0] ^= 0x80;
+}
+
+Test(xts_api, a_kernel_with_one_wrong_bit_is_found) {
+    for (size_t k = 0; k < n_runnable; k++) cr_assert(crypt_xts_kernel_works(runnable[k]));
+    struct crypt_xts_kernel bad = crypt_xts_kernel_portable;
+    bad.encrypt = wrong;
+    cr_assert_not(crypt_xts_kernel_works(&bad));
+    bad = crypt_xts_kernel_portable;
+    bad.decrypt = wrong_back;
+    cr_assert_not(crypt_xts_kernel_works(&bad));
+}
+
 static bool cpuinfo_has(const char *flag) {
     static char line[8192];
     char word[32];
