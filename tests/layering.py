@@ -17,7 +17,7 @@ ALLOWED = {
     "libcrypt": ({"libcrypt"}, set(), {"bearssl.h", "bearssl/*", "cpuid.h", "immintrin.h", "wmmintrin.h"}),
     "libdevintercept": ({"libdevintercept"}, {f"vmm/{h}.h" for h in ("types", "bits", "access", "lock")}, set()),
     "shells": ({"libvmm", "libcrypt", "libdevintercept", "shells"}, set(), set()),
-    "efi-app": (set(COMPONENTS), set(), {"efi.h", "efilib.h"}),
+    "efi-app": (set(COMPONENTS), set(), {"efi.h", "efilib.h", "efipciio.h"}),
     "multiboot-app": (set(COMPONENTS), set(), set()),
 }
 LINES_MAX = 700
