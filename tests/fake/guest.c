@@ -142,7 +142,7 @@ static void map_everything(void) {
     guest_map(GUEST_LOW_PAGE, GUEST_LOW_PAGE, PT_W);
 }
 
-void guest_reset(void) {
+void guest_reset_cpus(void) {
     for (unsigned i = 0; i < GUEST_CPUS; i++) {
         struct vmm_vcpu *v = &guest.vcpu[i];
         guest.cpu[i] = (struct guest_cpu){.cpl = 0};
@@ -159,9 +159,13 @@ void guest_reset(void) {
         v->gpr[VMM_RSP] = 0x8000;
         guest_sync(v);
     }
-    map_everything();
     fake_hw.n_log = 0;
     guest.n_entered = 0;
+}
+
+void guest_reset(void) {
+    guest_reset_cpus();
+    map_everything();
 }
 
 void guest_start(void) {

@@ -68,8 +68,9 @@ extern const struct vmm_cpu_ops guest_ops;
 void guest_start(void);
 /* Registers and memory as after guest_start(), traps and hooks as they are. */
 void guest_reset(void);
-void guest_flat32(void); /* protected mode, flat 4 GiB segments, no paging */
-void guest_real(void);   /* real mode, segments at 0 */
+void guest_reset_cpus(void); /* registers only */
+void guest_flat32(void);     /* protected mode, flat 4 GiB segments, no paging */
+void guest_real(void);       /* real mode, segments at 0 */
 /* Another page in the guest's own four-level tables. flags: PT_W, PT_U, PT_NX */
 void guest_map(uint64_t linear, uint64_t physical, uint64_t flags);
 uint64_t *guest_pte(uint64_t linear);

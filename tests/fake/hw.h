@@ -79,6 +79,7 @@ struct fake_hw {
     unsigned n_windows;
     struct fake_window forbidden[2]; /* any access here ends the test */
     unsigned n_forbidden;
+    bool open_bus;   /* direct reads outside all windows see ones; otherwise they end the test */
     bool strict_bus; /* accesses of registers outside all windows end the test; otherwise: ones, and vanish */
     struct fake_msr msr[FAKE_MAX];
     unsigned n_msrs;

@@ -13,8 +13,8 @@ struct fake_vmx {
     bool refuse;         /* VMXON fails */
     bool refuse_xsetbv;
     unsigned n_invept, n_invvpid;
-    unsigned run_result; /* what the world switch gives: enum vmx_run */
-    bool run_launched;   /* what it was told */
+    unsigned run_result;  /* what the world switch gives: enum vmx_run */
+    bool run_launched;    /* what it was told */
     void (*on_run)(void); /* NULL: nothing; else it plays the guest and fills the exit fields */
 };
 extern struct fake_vmx fake_vmx;

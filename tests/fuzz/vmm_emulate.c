@@ -62,16 +62,20 @@ static enum vmm_verdict on_trap(struct vmm_vcpu *vcpu, void *cookie, struct vmm_
     return answer % 16 == 15 ? VMM_INJECT : answer % 4 == 3 ? VMM_SKIP : answer % 2 ? VMM_HANDLED : VMM_PASS;
 }
 
+static uint8_t fresh_ram[GUEST_RAM_BYTES];
+static uint64_t *code_pte[8]; /* of the pages from GUEST_CODE on */
+
 static void start_once(void) {
-    static bool started;
-    if (started) return;
-    started = true;
+    if (code_pte[0]) return;
     guest_start();
     CHECK(vmm_mmio_trap(&guest.vmm, gpa(GUEST_DEVICE), 0x2000, on_trap, NULL) == 0);
     CHECK(vmm_mmio_trap_writes(&guest.vmm, gpa(GUEST_APIC), 0x1000, on_trap, NULL) == 1);
     CHECK(vmm_pio_trap(&guest.vmm, PORT, 8, on_trap, NULL) == 0);
     guest.vmm.in_setup = false;
     fake_hw.in_value = 0x5a5a5a5a;
+    fake_hw.open_bus = true;
+    memcpy(fresh_ram, guest.ram, sizeof fresh_ram);
+    for (unsigned i = 0; i < 8; i++) code_pte[i] = guest_pte(GUEST_CODE + i * UINT64_C(4096));
 }
 
 static void choose_mode(void) {
@@ -111,7 +115,7 @@ static void mutate(void) {
         if (b & 2) value |= PT_NX;
         uint64_t at = b & 4 ? GUEST_TABLES + next_bytes(2) % 0x10000 / 8 * 8 : next_bytes(3) % (GUEST_RAM_BYTES - 8);
         if (b & 8)
-            *guest_pte(GUEST_CODE + next() % 8 * UINT64_C(4096)) = value;
+            *code_pte[next() % 8] = value;
         else
             guest_poke(at, 8, value);
     }
@@ -164,8 +168,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
     start_once();
     in = data;
     n_in = n_bytes;
-    memset(guest.ram, 0, GUEST_TABLES);
-    guest_reset();
+    memcpy(guest.ram, fresh_ram, sizeof fresh_ram);
+    guest_reset_cpus();
     choose_mode();
     choose_registers();
     uint8_t code[16];
