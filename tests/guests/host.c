@@ -194,7 +194,7 @@ static EFI_STATUS run(struct vmm_uefi *uefi, const char **why) {
     launch.setup = setup;
     launch.arg = &host;
     launch.arg_bytes = sizeof host;
-    if (!vmm_launch(&launch, why)) return EFI_SUCCESS;
+    if (!vmm_uefi_launch(uefi, &launch, why)) return EFI_SUCCESS;
     vmm_uefi_undo(uefi, &launch);
     return EFI_UNSUPPORTED;
 }

@@ -115,7 +115,6 @@ def test_smp(n):
     assert passed(text) == SMP | {"INITs that reach nobody", "still there"}
 
 
-@pytest.mark.xfail(strict=True, reason="processors the guest has not started yet are still the firmware's, outside")
 def test_smp_parked():
     """A processor that still waits in the firmware's code must not be the guest's way out."""
     assert passed(finish(boot("smp", "2 parked", smp=2))) == {"below", "parked"}
