@@ -1,12 +1,12 @@
 /* see crypt/cpu.h */
 #include <crypt/cpu.h>
 
-#define CPUID_1_ECX_AESNI      (UINT32_C(1) << 25)
-#define CPUID_1_ECX_OSXSAVE    (UINT32_C(1) << 27)
-#define CPUID_1_ECX_AVX        (UINT32_C(1) << 28)
-#define CPUID_7_EBX_AVX2       (UINT32_C(1) << 5)
-#define CPUID_7_ECX_VAES       (UINT32_C(1) << 9)
-#define XCR0_SSE_AVX           UINT32_C(6) /* bits 1 and 2 */
+#define CPUID_1_ECX_AESNI   (UINT32_C(1) << 25)
+#define CPUID_1_ECX_OSXSAVE (UINT32_C(1) << 27)
+#define CPUID_1_ECX_AVX     (UINT32_C(1) << 28)
+#define CPUID_7_EBX_AVX2    (UINT32_C(1) << 5)
+#define CPUID_7_ECX_VAES    (UINT32_C(1) << 9)
+#define XCR0_SSE_AVX        UINT32_C(6) /* bits 1 and 2 */
 
 struct cpuid {
     uint32_t eax, ebx, ecx, edx;

@@ -59,7 +59,7 @@ int vmm_host_init(struct vmm *vmm) {
         return VMM_E_NOMEM;
     vmm->host_cr3 = address(vmm->host_pt.root);
     for (unsigned v = 0; v < 32; v++) {
-        uint64_t at = address(host_stubs) + (uint64_t)(int64_t)host_stubs[v];
+        uint64_t at = address(host_stubs[v]);
         idt[v] = (struct idt_gate){.offset_15_0 = (uint16_t)at,
                                    .selector = HOST_CS,
                                    .ist = v == VECTOR_NMI  ? 2

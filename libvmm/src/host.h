@@ -47,7 +47,7 @@ static inline struct vmm_vcpu *host_vcpu(void) {
 
 /* host_entry.S */
 void host_load(const void *gdtr, const void *idtr); /* LGDT, LIDT, CS, SS, null DS ES FS GS, LTR */
-extern const int32_t host_stubs[32];                /* entry points relative to the table */
+extern const uint8_t host_stubs[32][16];            /* entry points, one a vector */
 _Noreturn void host_switch_stack(struct vmm_vcpu *vcpu, uint64_t stack_top, void (*fn)(struct vmm_vcpu *));
 
 void host_exception(struct host_frame *frame);

@@ -36,23 +36,18 @@ host_switch_stack:                      /* rdi: vCPU, rsi: stack, rdx: function 
     .size host_switch_stack, . - host_switch_stack
 
 /* Vectors that push an error code: 8, 10-14, 17, 21, 29, 30. APM Volume 2, table 8-1. */
-    .macro STUB vector
-stub\vector:
-    .if (0x60227d00 >> \vector) & 1
-    .else
+    .balign 16
+    .globl host_stubs
+    .hidden host_stubs
+host_stubs:                             /* one every 16 bytes */
+    .irp vector, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    .balign 16
+    .if !((0x60227d00 >> \vector) & 1)
     push $0
     .endif
     push $\vector
     jmp common
-    .endm
-    .altmacro
-    .macro STUBS from
-    STUB %\from
-    .if \from < 31
-    STUBS %(\from+1)
-    .endif
-    .endm
-    STUBS 0
+    .endr
 
 common:
     push %rax
@@ -92,19 +87,4 @@ common:
     add $16, %rsp
     iretq
 
-    .section .rodata.host_stubs, "a"
-    .globl host_stubs
-    .hidden host_stubs
-    .balign 4
-host_stubs:
-    .macro ENTRY vector
-    .long stub\vector - host_stubs
-    .endm
-    .macro ENTRIES from
-    ENTRY %\from
-    .if \from < 31
-    ENTRIES %(\from+1)
-    .endif
-    .endm
-    ENTRIES 0
     .section .note.GNU-stack, "", @progbits

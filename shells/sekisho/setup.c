@@ -25,6 +25,7 @@ struct product {
     struct dvi_blk_transform transform[CONF_KEYS_MAX];
     struct dvi_policy policy[CONF_DISKS_MAX];
     bool found[CONF_DISKS_MAX];
+    bool started; /* set-up is over */
     struct dvi_ahci ahci[MAX_CONTROLLERS];
 };
 
@@ -95,8 +96,9 @@ static const struct dvi_policy *policy_for(void *cookie, const struct dvi_disk_i
     memcpy(who.serial, id->serial, sizeof who.serial);
     memcpy(who.model, id->model, sizeof who.model);
     int i = conf_disk_find(p->conf, &who);
-    vmm_log(p->machine.vmm, "sekisho: disk %s (serial %s) on port %u: %s%s", id->model, id->serial, id->port,
-            i < 0 ? "no section of sekisho.conf, clear" : "section ", i < 0 ? "" : p->conf->disk[i].name);
+    if (!p->started) /* the guest can make this happen at any time */
+        vmm_log(p->machine.vmm, "sekisho: disk %s (serial %s) on port %u: %s%s", id->model, id->serial, id->port,
+                i < 0 ? "no section of sekisho.conf, clear" : "section ", i < 0 ? "" : p->conf->disk[i].name);
     if (i < 0) return NULL;
     p->found[i] = true;
     return &p->policy[i];
@@ -143,5 +145,7 @@ int sekisho_setup(struct vmm *vmm, void *arg) {
         vmm_decline(vmm, "the host bridge's configuration space cannot be trapped");
         return -1;
     }
-    return init_controllers(p);
+    int r = init_controllers(p);
+    p->started = true;
+    return r;
 }

@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 enum crypt_cpu_feature {
-    CRYPT_CPU_AESNI = 1 << 0,      /* AESENC and companions on 128-bit registers */
-    CRYPT_CPU_AVX2 = 1 << 1,       /* and XCR0 lets the 256-bit registers be used */
-    CRYPT_CPU_VAES = 1 << 2,       /* AESENC on 256-bit registers */
+    CRYPT_CPU_AESNI = 1 << 0, /* AESENC and companions on 128-bit registers */
+    CRYPT_CPU_AVX2 = 1 << 1,  /* and XCR0 lets the 256-bit registers be used */
+    CRYPT_CPU_VAES = 1 << 2,  /* AESENC on 256-bit registers */
 };
 
 /* What the processor it runs on offers, under the CR4.OSXSAVE and XCR0 in force now. Executes CPUID (and XGETBV when
