@@ -49,6 +49,7 @@ static bool read_conf(enum conf_on_error *out_on_error) {
     }
     *out_on_error = conf_on_error(text, n_bytes);
     bool good = !conf_parse(text, n_bytes, &settings.conf, &error);
+    if (!good) conf_rescue_next(text, n_bytes, &settings.conf);
     files_free(&files, text, n_bytes);
     if (good) return true;
     conf_error_format(&error, CONF_NAME, message, sizeof message);

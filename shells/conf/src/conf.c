@@ -87,21 +87,48 @@ int conf_parse(const char *text, size_t n_bytes, struct conf *out, struct conf_e
     return err;
 }
 
+/* The next "name = value" of a [boot] section, whatever else is wrong with the text; false at the end. */
+static bool next_boot_setting(struct span *rest, bool *in_boot, struct span *name, struct span *value) {
+    while (rest->n > 0) {
+        *value = conf_line_content(conf_text_line(rest));
+        if (value->n > 0 && value->p[0] == '[') *in_boot = conf_span_is(*value, "[boot]");
+        if (!*in_boot || !conf_span_split(value, "=", name)) continue;
+        *name = conf_span_trim(*name);
+        *value = conf_span_trim(*value);
+        return true;
+    }
+    return false;
+}
+
 enum conf_on_error conf_on_error(const char *text, size_t n_bytes) {
-    struct span rest = {text, n_bytes}, name;
+    struct span rest = {text, n_bytes}, name, value;
     enum conf_on_error answer = CONF_STOP;
     bool in_boot = false;
 
     conf_text_skip_bom(&rest);
-    while (rest.n > 0) {
-        struct span value = conf_line_content(conf_text_line(&rest));
-        if (value.n > 0 && value.p[0] == '[') in_boot = conf_span_is(value, "[boot]");
-        if (!in_boot || !conf_span_split(&value, "=", &name)) continue;
-        if (!conf_span_is(conf_span_trim(name), "on-error")) continue;
-        if (!conf_span_is(conf_span_trim(value), "boot-unprotected")) return CONF_STOP;
+    while (next_boot_setting(&rest, &in_boot, &name, &value)) {
+        if (!conf_span_is(name, "on-error")) continue;
+        if (!conf_span_is(value, "boot-unprotected")) return CONF_STOP;
         answer = CONF_BOOT_UNPROTECTED;
     }
     return answer;
+}
+
+void conf_rescue_next(const char *text, size_t n_bytes, struct conf *out) {
+    static const struct setting setting = {.name = "next", .expected = ""};
+    struct conf_error ignored;
+    struct parser p = {.conf = out, .error = &ignored, .setting = &setting};
+    struct span rest = {text, n_bytes}, name, value;
+    bool in_boot = false;
+
+    conf_text_skip_bom(&rest);
+    memset(out->next, 0, sizeof out->next);
+    memset(out->next_options, 0, sizeof out->next_options);
+    while (next_boot_setting(&rest, &in_boot, &name, &value)) {
+        if (value.n == 0 || check_line(&p, value)) continue;
+        if (conf_span_is(name, "next") && conf_value_next(&p, value)) memset(out->next, 0, sizeof out->next);
+        if (conf_span_is(name, "next-options") && conf_value_next_options(&p, value)) out->next_options[0] = '\0';
+    }
 }
 
 void conf_wipe(struct conf *conf) {

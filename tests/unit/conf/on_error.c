@@ -47,3 +47,26 @@ Test(conf_on_error, line_of_any_length) {
     cr_expect_eq(conf_on_error(text, sizeof text), CONF_BOOT_UNPROTECTED);
     cr_expect_eq(conf_on_error(text, sizeof text - 1), CONF_STOP);
 }
+
+static void rescued(const char *text, const char *next, const char *options) {
+    static struct conf conf;
+    memset(&conf, 0xaa, sizeof conf);
+    conf_rescue_next(text, strlen(text), &conf);
+    cr_assert_str_eq(conf.next, next, "in: %s", text);
+    cr_assert_str_eq(conf.next_options, options, "in: %s", text);
+    cr_assert_eq(conf.n_disks, 0xaa);
+}
+
+Test(conf_rescue_next, finds_what_to_start_in_a_broken_file) {
+    rescued("", "", "");
+    rescued("[boot]\nnext = \\a.efi\n[disk \"x\"]\nrubbish\n", "\\a.efi", "");
+    rescued("[boot]\nnext = \\a.efi # first\nnext-options = quiet root=/dev/sda2\nwhat = ever\n", "\\a.efi",
+            "quiet root=/dev/sda2");
+    rescued("next = \\a.efi\n[disk \"x\"]\nnext = \\b.efi\n", "", "");
+    rescued("[boot]\nnext = \\a.efi\n[boot]\nnext = \\b.efi\n", "\\b.efi", "");
+    rescued("[boot]\nnext =\nnext = \n", "", "");
+    static char long_line[3000] = "[boot]\nnext-options = ";
+    memset(long_line + strlen(long_line), 'x', 2000);
+    rescued(long_line, "", "");
+    rescued("[boot]\nnext = \\a\x01.efi\n", "", "");
+}

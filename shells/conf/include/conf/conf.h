@@ -94,6 +94,10 @@ int conf_parse(const char *text, size_t n_bytes, struct conf *out, struct conf_e
  * succeeds, both agree. Any text is allowed. */
 enum conf_on_error conf_on_error(const char *text, size_t n_bytes);
 
+/* And what is to be started then: the last usable next and next-options of a [boot] section, "" if there is none, into
+ * out->next and out->next_options. Touches nothing else. Any text is allowed. */
+void conf_rescue_next(const char *text, size_t n_bytes, struct conf *out);
+
 /* Write "FILE:LINE: what is wrong, what was expected" and a NUL to out [n_out], cut short if it does not fit. Printable
  * ASCII apart from what file holds. MUST: n_out >= 1, file is a C string. */
 void conf_error_format(const struct conf_error *error, const char *file, char *out, size_t n_out);
