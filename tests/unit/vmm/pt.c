@@ -186,3 +186,82 @@ Test(vmm_pt, random_operations) {
         }
     }
 }
+
+/* ---- flags that depend on the place ---- */
+
+#define TYPE     (UINT64_C(7) << 9)
+#define MAX_CUTS 6u
+
+/* The memory has one type up to each cut, the next beyond it. */
+struct types {
+    uint64_t cut[MAX_CUTS];
+    unsigned n;
+};
+
+static uint64_t type_at(const struct types *t, uint64_t pa) {
+    unsigned i = 0;
+    while (i < t->n && pa >= t->cut[i]) i++;
+    return (uint64_t)(i + 1) << 9;
+}
+
+static bool types_of(const void *ctx, uint64_t pa, uint64_t n_bytes, uint64_t *out_flags) {
+    *out_flags = type_at(ctx, pa);
+    return type_at(ctx, pa + n_bytes - 1) == *out_flags;
+}
+
+static int by_size(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static struct types random_types(void) {
+    struct types t = {.n = (unsigned)rand() % (MAX_CUTS + 1)};
+    for (unsigned i = 0; i < t.n; i++)
+        t.cut[i] = GIB(1) * (uint64_t)(rand() % 4) + (rand() % 2 ? MIB(2) : KIB(4)) * (uint64_t)(rand() % 512);
+    qsort(t.cut, t.n, sizeof t.cut[0], by_size);
+    return t;
+}
+
+static void expect_types(const struct pt *pt, const struct types *t) {
+    for (unsigned i = 0; i < 200 + 2 * t->n; i++) {
+        uint64_t va = i < 2 * t->n ? t->cut[i / 2] - i % 2 : ((uint64_t)rand() << 8 ^ (uint64_t)rand()) % GIB(4), n;
+        if (va >= GIB(4)) continue;
+        uint64_t e = pt_lookup(pt, va, &n);
+        cr_assert_eq(e & TYPE, type_at(t, va), "%lx: %lx", va, e);
+        cr_assert_eq((e & PT_ADDR) + (va & (n - 1)), va);
+        cr_assert_eq(e & (PT_P | PT_W), PT_P | PT_W);
+    }
+}
+
+Test(vmm_pt, types_are_followed_when_mapped_and_when_they_change) {
+    srand(7);
+    for (unsigned round = 0; round < 200; round++) {
+        struct types t = random_types();
+        struct pt pt = make(POOL_PAGES);
+        pt.leaf_flags = types_of;
+        pt.leaf_flags_ctx = &t;
+        pt.leaf_flags_mask = TYPE;
+        cr_assert_eq(pt_map(&pt, 0, 0, GIB(4), PT_P | PT_W), 0);
+        expect_types(&pt, &t);
+        uint64_t n;
+        for (unsigned i = 0; i < 5; i++) {
+            t = random_types();
+            pt_refresh(&pt, GIB(4));
+            expect_types(&pt, &t);
+        }
+        cr_assert_eq(pt_lookup(&pt, GIB(4), &n), 0); /* nothing appears where nothing was */
+    }
+}
+
+Test(vmm_pt, a_mixed_page_that_cannot_be_split_has_no_type) {
+    struct types t = {.n = 0};
+    struct pt pt = make(2);
+    pt.leaf_flags = types_of;
+    pt.leaf_flags_ctx = &t;
+    pt.leaf_flags_mask = TYPE;
+    cr_assert_eq(pt_map(&pt, 0, 0, GIB(2), PT_P), 0);
+    t = (struct types){.cut = {MIB(5)}, .n = 1};
+    pt_refresh(&pt, GIB(2));
+    expect(&pt, 0, PT_P | PT_LARGE, GIB(1));
+    expect(&pt, GIB(1), GIB(1) | PT_P | PT_LARGE | 2u << 9, GIB(1));
+}
