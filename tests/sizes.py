@@ -17,6 +17,7 @@ COMPONENTS = ["libvmm", "libcrypt", "libdevintercept", "shells", "efi-app", "mul
 ENTRY = {"efi-app", "multiboot-app"}
 LINES_MAX = {"libvmm": 10000, "libcrypt": 3500, "all": 25000}
 MEDIATOR_LINES_MAX = 900
+MEDIATOR_LINES_AGREED = {"ahci": 1600}  # why: libdevintercept/DESIGN.md, "Size"
 MEDIATORS = ("ahci", "ata", "nvme", "uhci", "ehci", "xhci", "usb", "e1000", "pro100", "virtio")
 STACK_MAX = 4096  # bytes in one function: less than a guard page
 
@@ -110,9 +111,10 @@ def main():
         if mediator_of(path):
             mediators[mediator_of(path)] += n
     for name, n in sorted(mediators.items()):
-        print(f"  mediator {name:<7}{n:>11}{MEDIATOR_LINES_MAX:>8}")
-        if n > MEDIATOR_LINES_MAX:
-            failures.append(f"mediator {name}: {n} code lines, allowed {MEDIATOR_LINES_MAX}")
+        limit = MEDIATOR_LINES_AGREED.get(name, MEDIATOR_LINES_MAX)
+        print(f"  mediator {name:<7}{n:>11}{limit:>8}")
+        if n > limit:
+            failures.append(f"mediator {name}: {n} code lines, allowed {limit}")
     for failure in failures:
         print(f"sizes: {failure}")
     return 1 if failures else 0

@@ -94,6 +94,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         (void)conf_on_error(text + 1, size);
         conf_wipe(&again);
         REQUIRE(memcmp(&conf, &again, sizeof conf) == 0);
+        conf_rescue_next(text + 1, size, &conf);
+        REQUIRE(strlen(conf.next) <= CONF_PATH_MAX && strlen(conf.next_options) <= CONF_LINE_MAX);
     }
     free(text);
     return 0;
