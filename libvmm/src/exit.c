@@ -134,10 +134,16 @@ static void nmi_exit(struct vmm_vcpu *vcpu) {
     if (!__atomic_exchange_n(&vcpu->kick, 0, __ATOMIC_ACQ_REL)) deliver_nmi(vcpu); /* pairs with vmm_flush_nested */
 }
 
-static void iret_exit(struct vmm_vcpu *vcpu) {
+void vmm_nmi_window(struct vmm_vcpu *vcpu) {
     vcpu->nmi_blocked = false;
-    vcpu->vmm->ops->iret_exit(vcpu, false);
     if (vcpu->nmi_pending) deliver_nmi(vcpu);
+}
+
+/* The next one must find the IRET done: before it, it would overwrite the frame that the IRET is about to use. */
+static void iret_exit(struct vmm_vcpu *vcpu) {
+    const struct vmm_cpu_ops *ops = vcpu->vmm->ops;
+    ops->iret_exit(vcpu, false);
+    if (!vcpu->nmi_pending || !ops->step || !ops->step(vcpu)) vmm_nmi_window(vcpu);
 }
 
 static void mmio_exit(struct vmm_vcpu *vcpu, struct vmm_exit *exit) {

@@ -119,6 +119,7 @@ struct vmm_vcpu {
     uint32_t kick;                        /* [A] somebody waits for this processor to leave the guest once */
     uint32_t npt_generation;              /* [V] */
     bool nmi_blocked, nmi_pending;        /* [V] */
+    uint64_t step_dr6;                    /* [V] the guest's DR6 while we single-step it */
     bool in_exit;                         /* [V] */
     struct vmm_cpu_state start;           /* [V] with which it begins as the guest */
     struct vmm_event inject;              /* [V] */
@@ -162,6 +163,9 @@ struct vmm_cpu_ops {
     struct vmm_segment (*segment_get)(const struct vmm_vcpu *vcpu, enum vmm_segment_name name);
     void (*skipped)(struct vmm_vcpu *vcpu); /* an instruction was completed for the guest: end STI's shadow */
     void (*iret_exit)(struct vmm_vcpu *vcpu, bool on);
+    /* Where that exit comes before the IRET: vmm_nmi_window() behind it. False: not possible now. NULL: it comes after.
+     */
+    bool (*step)(struct vmm_vcpu *vcpu);
     void (*take_nmi)(void); /* let the NMI that caused the exit reach our handler */
     unsigned (*insn_bytes)(const struct vmm_vcpu *vcpu, uint8_t out[15]); /* from the processor, or 0 */
     void (*pio_intercept)(struct vmm *vmm, uint16_t first, uint16_t n);
@@ -237,6 +241,7 @@ void vmm_exit_handle(struct vmm_vcpu *vcpu, struct vmm_exit *exit);
 void vmm_count(struct vmm_vcpu *vcpu, enum vmm_exit_kind kind);
 /* Step over the instruction that exited; false if it could not even be fetched (a fault is queued then). */
 bool vmm_skip_insn(struct vmm_vcpu *vcpu, const struct vmm_exit *exit);
+void vmm_nmi_window(struct vmm_vcpu *vcpu);  /* the guest has left its NMI handler */
 void vmm_finish_insn(struct vmm_vcpu *vcpu); /* after RIP was moved on: RF, shadow, single step */
 enum vmm_verdict vmm_call_trap(struct vmm_vcpu *vcpu, const struct vmm_hook *hook, struct vmm_access *access);
 enum vmm_verdict vmm_port_access(struct vmm_vcpu *vcpu, struct vmm_access *access); /* emulate.c */

@@ -6,6 +6,7 @@
 #include "../msr_regs.h"
 #include "svm_regs.h"
 
+#define RFLAGS_TF   BIT(8)
 #define IOPM_BYTES  0x3000u /* 15.10.1 "I/O Permissions Map" */
 #define MSRPM_BYTES 0x2000u /* 15.11 "MSR Intercepts" */
 
@@ -76,6 +77,7 @@ static void svm_load(struct vmm_vcpu *vcpu, const struct vmm_cpu_state *state) {
     vmcb->c.event_inj = 0;
     vmcb->c.exit_int_info = 0;
     vmcb->c.interrupt_shadow = 0;
+    vmcb->c.intercept[2] = 0;
     vmcb->c.tlb_control = SVM_TLB_FLUSH_ALL;
     memcpy(vcpu->gpr, state->gpr, sizeof vcpu->gpr);
     vcpu->rip = state->rip;
@@ -157,6 +159,24 @@ static struct vmm_segment svm_segment_get(const struct vmm_vcpu *vcpu, enum vmm_
 
 static void svm_skipped(struct vmm_vcpu *vcpu) { vmcb_of(vcpu)->c.interrupt_shadow &= ~SVM_INTERRUPT_SHADOW; }
 
+/* Over the IRET by the trap flag: what the IRET loads has the guest's own again. A data breakpoint on the frame is
+ * lost. Source: APM Volume 2, 15.12.2 "#DB (Debug)". */
+static bool svm_step(struct vmm_vcpu *vcpu) {
+    if (vcpu->rflags & RFLAGS_TF) return false;
+    vcpu->rflags |= RFLAGS_TF;
+    vcpu->step_dr6 = vmcb_of(vcpu)->s.dr6;
+    vmcb_of(vcpu)->c.intercept[2] |= SVM_I2_DB;
+    return true;
+}
+
+static bool svm_other(struct vmm_vcpu *vcpu, struct vmm_exit *exit) {
+    if (exit->raw[0] != SVM_EXIT_DB) return false;
+    vmcb_of(vcpu)->c.intercept[2] &= ~(uint32_t)SVM_I2_DB;
+    vmcb_of(vcpu)->s.dr6 = vcpu->step_dr6;
+    vmm_nmi_window(vcpu);
+    return true;
+}
+
 static void svm_iret_exit(struct vmm_vcpu *vcpu, bool on) {
     uint32_t *v = &vmcb_of(vcpu)->c.intercept[3];
     *v = on ? *v | SVM_I3_IRET : *v & ~(uint32_t)SVM_I3_IRET;
@@ -201,6 +221,8 @@ const struct vmm_cpu_ops vmm_svm_ops = {
     .segment_get = svm_segment_get,
     .skipped = svm_skipped,
     .iret_exit = svm_iret_exit,
+    .step = svm_step,
+    .other = svm_other,
     .take_nmi = hw_svm_gif_window,
     .insn_bytes = svm_insn_bytes,
     .pio_intercept = svm_pio_intercept,

@@ -9,6 +9,7 @@
 #include <vmm/bits.h>
 
 /* 000h..013h: intercept vectors, 32 bits each */
+#define SVM_I2_DB        BIT(1) /* 008h, by vector */
 #define SVM_I3_NMI       BIT(1) /* 00Ch */
 #define SVM_I3_INIT      BIT(3)
 #define SVM_I3_IRET      BIT(20)
@@ -135,6 +136,7 @@ _Static_assert(sizeof(struct svm_vmcb) == 0x1000, "a VMCB is one page");
 
 /* Exit codes: Appendix C "SVM Intercept Exit Codes" */
 #define SVM_EXIT_EXCEPTION0 0x040u /* .. 0x05f, one a vector */
+#define SVM_EXIT_DB         0x041u
 #define SVM_EXIT_INTR       0x060u
 #define SVM_EXIT_NMI        0x061u
 #define SVM_EXIT_SMI        0x062u

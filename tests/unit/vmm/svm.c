@@ -252,6 +252,23 @@ Test(vmm_svm, small_operations) {
     cr_assert_eq(fake_count(FAKE_GIF_WINDOW), 1);
 }
 
+Test(vmm_svm, an_nmi_waits_until_the_iret_is_done) {
+    start(1);
+    struct vmm_exit db = {.kind = VMM_EXIT_OTHER, .raw = {0x41}}, ud = {.kind = VMM_EXIT_OTHER, .raw = {0x46}};
+    cpu->nmi_blocked = cpu->nmi_pending = true;
+    cpu->rflags = 0x102;
+    cr_assert(!ops->step(cpu) && !vmcb()->c.intercept[2]); /* the guest steps itself */
+    cpu->rflags = 2;
+    vmcb()->s.dr6 = 0xffff0ff0;
+    cr_assert(ops->step(cpu) && cpu->rflags == 0x102 && vmcb()->c.intercept[2] == 1u << 1);
+    cr_assert(!ops->other(cpu, &ud) && cpu->inject.type == VMM_EVENT_NONE);
+    vmcb()->s.dr6 = 0xffff4ff0;
+    cpu->rflags = 0x246; /* as the IRET loaded it */
+    cr_assert(ops->other(cpu, &db));
+    cr_assert(!vmcb()->c.intercept[2] && vmcb()->s.dr6 == 0xffff0ff0 && cpu->rflags == 0x246);
+    cr_assert(cpu->inject.type == VMM_EVENT_NMI && cpu->nmi_blocked && !cpu->nmi_pending);
+}
+
 Test(vmm_svm, instruction_bytes_only_where_the_processor_gives_them) {
     uint8_t out[15];
     start(1 | 128);
