@@ -8,20 +8,21 @@ static uint64_t address(const void *p) { return (uint64_t)(uintptr_t)p; }
 
 extern uint8_t vmm_image_start[], vmm_image_end[];
 
-static void print_address(struct vmm *vmm, unsigned depth, uint64_t at) {
+/* A return address belongs to the call before it, which may be the last instruction of its function. */
+static void print_address(struct vmm *vmm, unsigned depth, uint64_t at, bool is_return) {
     uint32_t offset;
-    const char *name = vmm_symbol_find((uint32_t)(at - address(vmm_image_start)), &offset);
-    vmm_log(vmm, "  #%u %016lx %s+%x", depth, at, name, offset);
+    const char *name = vmm_symbol_find((uint32_t)(at - is_return - address(vmm_image_start)), &offset);
+    vmm_log(vmm, "  #%u %016lx %s+%x", depth, at, name, offset + is_return);
 }
 
-/* Frame pointers, as far as they stay on this processor's own stacks. */
+/* Frame pointers, as far as they stay on this processor's own stacks. rip: where it happened; 0: at the first frame. */
 static void backtrace(struct vmm_vcpu *v, uint64_t rip, uint64_t rbp) {
     uint64_t low = address(v->area), high = low + sizeof *v->area;
-    print_address(v->vmm, 0, rip);
-    for (unsigned depth = 1; depth < 24 && rbp >= low && rbp < high - 16 && !(rbp & 7); depth++) {
+    if (rip) print_address(v->vmm, 0, rip, false);
+    for (unsigned depth = rip ? 1 : 0; depth < 24 && rbp >= low && rbp < high - 16 && !(rbp & 7); depth++) {
         const uint64_t *frame = hw_direct(rbp);
         if (frame[1] < address(vmm_image_start) || frame[1] >= address(vmm_image_end)) return;
-        print_address(v->vmm, depth, frame[1]);
+        print_address(v->vmm, depth, frame[1], true);
         if (frame[0] <= rbp) return;
         rbp = frame[0];
     }
@@ -71,7 +72,7 @@ _Noreturn void vmm_panic(const char *fmt, ...) {
     vmm_log(v->vmm, "sekisho: PANIC on processor %u", v->index);
     vmm_vlog(v->vmm, fmt, ap);
     va_end(ap);
-    report(v, address(__builtin_return_address(0)), address(__builtin_frame_address(0)));
+    report(v, 0, address(__builtin_frame_address(0)));
 }
 
 _Noreturn void host_panic_frame(const struct host_frame *f) {
