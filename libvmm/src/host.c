@@ -46,8 +46,8 @@ static int map_image(struct vmm *vmm) {
     return pt_map(pt, ro_end, ro_end, end - ro_end, HOST_RW);
 }
 
-/* All of the bus 1:1, data only; our image write-xor-execute; page 0 absent; the trampoline page executable once
- * filled. */
+/* All of the bus 1:1, data only; our image write-xor-execute; page 0 as well, because the guest uses it; the
+ * trampoline page executable once filled. */
 int vmm_host_init(struct vmm *vmm) {
     unsigned bits = vmm->direct_bits;
     uint64_t n_pages =
