@@ -38,6 +38,7 @@ void gt_dispatch(struct gt_frame *frame);
 char gt_args[64];
 volatile uint32_t gt_seen[64];
 void (*volatile gt_on_nmi)(struct gt_frame *);
+void (*volatile gt_on_irq)(struct gt_frame *);
 uint64_t gt_saved_rsp;
 struct gt_state *gt_running;
 
@@ -104,6 +105,7 @@ void gt_dispatch(struct gt_frame *f) {
         return;
     }
     if (f->vector >= 32) {
+        if (gt_on_irq) gt_on_irq(f);
         gt_apic_write(APIC_EOI, 0);
         return;
     }

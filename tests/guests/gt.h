@@ -57,6 +57,7 @@ struct gt_frame {
 };
 extern volatile uint32_t gt_seen[64];                 /* how often each vector came, exceptions in gt_run() apart */
 extern void (*volatile gt_on_nmi)(struct gt_frame *); /* called in its handler */
+extern void (*volatile gt_on_irq)(struct gt_frame *); /* of vectors from 32 on, before EOI */
 
 /* ---- memory ---- */
 

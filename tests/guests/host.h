@@ -44,11 +44,11 @@
 #define HOST_LEAVES 4
 
 /* HOST_BREAK */
-#define HOST_BREAK_PANIC  0 /* vmm_panic() below two named functions */
-#define HOST_BREAK_ASSERT 1 /* a broken contract of libvmm's API */
-#define HOST_BREAK_NULL   2 /* a read through a null pointer */
-#define HOST_BREAK_TEXT   3 /* a write to code */
-#define HOST_BREAK_DATA   4 /* execution of data */
-#define HOST_BREAK_STACK  5 /* a stack that overflows */
+#define HOST_BREAK_PANIC   0 /* vmm_panic() below two named functions */
+#define HOST_BREAK_ASSERT  1 /* a broken contract of libvmm's API */
+#define HOST_BREAK_NOWHERE 2 /* a read of an address that does not exist */
+#define HOST_BREAK_TEXT    3 /* a write to code */
+#define HOST_BREAK_DATA    4 /* execution of data */
+#define HOST_BREAK_STACK   5 /* a stack that overflows */
 
 #endif

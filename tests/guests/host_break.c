@@ -40,7 +40,7 @@ void host_break(const struct vmm_vcpu *vcpu, unsigned what) {
     switch (what) {
     case HOST_BREAK_PANIC: host_break_outer(what); break;
     case HOST_BREAK_ASSERT: after += (unsigned)vmm_reg_get(vcpu, VMM_N_REGS); break;
-    case HOST_BREAK_NULL: host_read((volatile uint8_t *)(uintptr_t)after); break;
+    case HOST_BREAK_NOWHERE: host_read((volatile uint8_t *)(uintptr_t)BIT(46)); break;
     case HOST_BREAK_TEXT: host_write((volatile uint8_t *)(uintptr_t)host_break_outer); break;
     case HOST_BREAK_DATA: host_jump((void (*)(void))(uintptr_t)data); break;
     case HOST_BREAK_STACK: after += host_deep(1); break;
