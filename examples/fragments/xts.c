@@ -1,0 +1,31 @@
+/* Use libcrypt below a guest: choose a kernel once, and bracket every use of vector registers. */
+#include <crypt/xts.h>
+#include <vmm/vmm.h>
+
+static const struct crypt_xts_kernel *best_kernel(void) {
+    struct vmm_vector guest;
+    vmm_vector_begin(&guest, vmm_vector_has_ymm() ? VMM_YMM : VMM_XMM); /* wide registers count if enabled now */
+    const struct crypt_xts_kernel *best = crypt_xts_kernel_best(crypt_cpu_features());
+    if (!crypt_xts_kernel_works(best)) best = &crypt_xts_kernel_portable;
+    vmm_vector_end(&guest);
+    return best;
+}
+
+int disk_key_init(struct crypt_xts *x, const uint8_t *key, size_t key_bytes);
+void disk_key_use(const struct crypt_xts *x, uint64_t unit, const void *src, void *dst, size_t n_units);
+
+int disk_key_init(struct crypt_xts *x, const uint8_t *key, size_t key_bytes) {
+    struct vmm_vector guest;
+    const struct crypt_xts_kernel *kernel = best_kernel();
+    vmm_vector_begin(&guest, VMM_XMM);
+    int r = crypt_xts_init(x, key, key_bytes, kernel);
+    vmm_vector_end(&guest);
+    return r;
+}
+
+void disk_key_use(const struct crypt_xts *x, uint64_t unit, const void *src, void *dst, size_t n_units) {
+    struct vmm_vector guest;
+    vmm_vector_begin(&guest, x->kernel->clobbers == CRYPT_YMM ? VMM_YMM : VMM_XMM);
+    crypt_xts_encrypt(x, unit, src, dst, n_units);
+    vmm_vector_end(&guest);
+}
