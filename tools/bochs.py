@@ -30,9 +30,11 @@ CYLINDER = 16 * 63 * disks.SECTOR  # disk images are whole cylinders
 ESP_BYTES = 100 * CYLINDER
 CONF = b"[boot]\nconsole = serial\n"
 
-# ips: the emulated clock. Slower than the emulator itself, so that the guest's time-outs pass quickly.
+
+# ips: instructions a second of the emulated clock. Far below what the emulator does, so that time-outs and the disk's seek
+# times pass quickly.
 RC = """\
-cpu: model={model}, count=1:{smp}:1, ips=20000000, reset_on_triple_fault={reboot}, cpuid_limit_winnt=0
+cpu: model={model}, count=1:{smp}:1, ips={ips}, reset_on_triple_fault={reboot}, cpuid_limit_winnt=0
 memory: guest={memory}, host={memory}
 romimage: file={firmware}
 vgaromimage: file={vga}
@@ -80,7 +82,8 @@ class Machine(vm.Machine):
         return f"{command}: Bochs cannot be asked; see {self.folder}/bochs.log"
 
 
-def start(folder, files, smp=1, memory=512, model="corei7_skylake_x", image=None, reboot=False, info="ignore", on_line=None):
+def start(folder, files, smp=1, memory=512, model="corei7_skylake_x", image=None, reboot=False, info="ignore", ips=4000000,
+          on_line=None):
     """Put the files on a FAT disk at the first IDE channel and switch the machine on. image: a second disk there."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +94,7 @@ def start(folder, files, smp=1, memory=512, model="corei7_skylake_x", image=None
     disks.fat_put(esp, files)
     disk = f"ata0-slave: type=disk, mode=flat, path={image}\n" if image else ""
     rc = RC.format(model=model, smp=smp, memory=memory, reboot=int(reboot), firmware=FIRMWARE, vga=VGA, esp=esp, disk=disk,
-                   folder=folder, info=info, serial="{serial}")
+                   folder=folder, info=info, ips=ips, serial="{serial}")
     return Machine(folder, rc, on_line)
 
 
@@ -122,6 +125,7 @@ def arguments():
     p.add_argument("--timeout", type=float, default=300, help="seconds from one event to the next")
     p.add_argument("--reboot", action="store_true", help="let a triple fault reset the machine")
     p.add_argument("--info", choices=["ignore", "report"], default="ignore", help="what Bochs says about devices")
+    p.add_argument("--ips", type=int, default=4000000, help="instructions a second of the guest's time")
     p.add_argument("--folder", help="where to leave the logs (default: a new one under /tmp)")
     return p.parse_args()
 
@@ -130,7 +134,7 @@ def main():
     a = arguments()
     folder = pathlib.Path(a.folder or tempfile.mkdtemp(prefix="sekisho-bochs."))
     files = boot_files(a.job, a.loader, a.shell, a.append)
-    with start(folder, files, a.smp, a.memory, a.model, a.disk, a.reboot, a.info,
+    with start(folder, files, a.smp, a.memory, a.model, a.disk, a.reboot, a.info, a.ips,
                lambda line: print(f"{time.monotonic() - begin:7.2f} | {line}", flush=True)) as machine:
         begin = machine.start
         print(f"bochs: everything about this run is in {folder}", flush=True)
