@@ -327,7 +327,7 @@ Test(vmm_walk, random_tables_as_the_oracle_says) {
     srand(4);
     for (unsigned round = 0; round < 60; round++) {
         random_tables();
-        for (unsigned i = 0; i < 4000; i++) {
+        for (unsigned i = 0; i < 1200; i++) {
             unsigned mode = (unsigned)rand() % 6;
             struct walk_regs r = {.cr0 = CR0_PG_ | (rand() % 2 ? CR0_WP_ : 0),
                                   .cr3 = page((unsigned)rand() % MEMORY_PAGES) | (random64() & 0xfff),
@@ -350,5 +350,5 @@ Test(vmm_walk, random_tables_as_the_oracle_says) {
             n_good[mode] += want < UINT64_C(1) << 52;
         }
     }
-    for (unsigned i = 0; i < 6; i++) cr_assert_gt(n_good[i], 1000, "mode %u: only %u translations", i, n_good[i]);
+    for (unsigned i = 0; i < 6; i++) cr_assert_gt(n_good[i], 300, "mode %u: only %u translations", i, n_good[i]);
 }
