@@ -183,3 +183,11 @@ def test_panic(kind, message, functions):
     assert re.search(r"last exit: hypercall, code 81", report)
     assert re.search(r"rcx 1111222233334444.*rdx 5555666677778888", report)
     assert "the guest says 271828" in machine.text
+
+
+def test_modes():
+    text = finish(boot("modes"))
+    modes = {"64-bit", "compatibility, 32-bit", "compatibility, 16-bit", "protected, 32-bit", "protected, 32-bit paging",
+             "protected, PAE paging", "protected, 16-bit", "real", "real, 4 GiB segment", "64-bit again"}
+    assert passed(text) == modes | {"below", "the trapped pages", "still there"}
+    assert text.count("PASS real\n") == 2
