@@ -29,6 +29,10 @@ VGA = "/usr/share/vgabios/vgabios.bin"
 CYLINDER = 16 * 63 * disks.SECTOR  # disk images are whole cylinders
 ESP_BYTES = 100 * CYLINDER
 CONF = b"[boot]\nconsole = serial\n"
+# This firmware brings no ACPI tables outside QEMU. So that the kernel finds the second processor, the shell writes what a
+# BIOS would have left behind: the floating pointer of default configuration 5 (two processors, ISA and PCI, local APICs).
+# Source: MultiProcessor Specification 1.4, 4.1 "MP Floating Pointer Structure", chapter 5 "Default Configurations".
+MP_POINTER = b"mm 9fc00 000000005f504d5f -w 8 -MEM -n\r\nmm 9fc08 00000000059b0401 -w 8 -MEM -n\r\n"
 
 
 # ips: instructions a second of the emulated clock. Far below what the emulator does, so that time-outs and the disk's seek
@@ -82,7 +86,7 @@ class Machine(vm.Machine):
         return f"{command}: Bochs cannot be asked; see {self.folder}/bochs.log"
 
 
-def start(folder, files, smp=1, memory=512, model="corei7_skylake_x", image=None, reboot=False, info="ignore", ips=4000000,
+def start(folder, files, smp=1, memory=512, model="corei7_skylake_x", image=None, reboot=False, info="ignore", ips=20000000,
           on_line=None):
     """Put the files on a FAT disk at the first IDE channel and switch the machine on. image: a second disk there."""
     folder = pathlib.Path(folder)
@@ -98,10 +102,13 @@ def start(folder, files, smp=1, memory=512, model="corei7_skylake_x", image=None
     return Machine(folder, rc, on_line)
 
 
-def boot_files(job, loader=None, shell=False, append="quiet"):
+def boot_files(job, loader=None, shell=False, append="quiet", smp=1):
     """As vm.boot_files. shell: no kernel, the UEFI shell says "SHELL UP" instead."""
     if not shell:
-        return vm.boot_files(job, loader, CONF.decode(), append=append)
+        files = vm.boot_files(job, loader, CONF.decode(), append=append)
+        if smp == 2:
+            files["startup.nsh"] = files["startup.nsh"].replace(b"\r\n", b"\r\n" + MP_POINTER, 1)
+        return files
     lines = ["@echo -off", "fs0:"]
     files = {}
     if loader:
@@ -125,7 +132,7 @@ def arguments():
     p.add_argument("--timeout", type=float, default=300, help="seconds from one event to the next")
     p.add_argument("--reboot", action="store_true", help="let a triple fault reset the machine")
     p.add_argument("--info", choices=["ignore", "report"], default="ignore", help="what Bochs says about devices")
-    p.add_argument("--ips", type=int, default=4000000, help="instructions a second of the guest's time")
+    p.add_argument("--ips", type=int, default=20000000, help="instructions a second of the guest's time")
     p.add_argument("--folder", help="where to leave the logs (default: a new one under /tmp)")
     return p.parse_args()
 
@@ -133,7 +140,7 @@ def arguments():
 def main():
     a = arguments()
     folder = pathlib.Path(a.folder or tempfile.mkdtemp(prefix="sekisho-bochs."))
-    files = boot_files(a.job, a.loader, a.shell, a.append)
+    files = boot_files(a.job, a.loader, a.shell, a.append, a.smp)
     with start(folder, files, a.smp, a.memory, a.model, a.disk, a.reboot, a.info, a.ips,
                lambda line: print(f"{time.monotonic() - begin:7.2f} | {line}", flush=True)) as machine:
         begin = machine.start

@@ -90,10 +90,18 @@ static void startup_ipi(struct vmm_vcpu *vcpu) {
     __atomic_store_n(&vcpu->running, 1, __ATOMIC_SEQ_CST); /* pairs with vmm_flush_nested, as in vmm_start */
 }
 
+/* The processor leaves task switches to software: 25.4.2 "Treatment of Task Switches". Only 32-bit systems make any,
+ * nearly all of them on the way to their own end (a double fault); we do not carry them out. */
+static void task_switch(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
+    vmm_log(vcpu->vmm, "guest task switch to %lx at rip %lx: not supported", exit->raw[1] & BITS(15, 0), vcpu->rip);
+    vcpu->shutdown = true;
+}
+
 bool vmx_other(struct vmm_vcpu *vcpu, struct vmm_exit *exit) {
     switch (FIELD_GET(REASON_BASIC, exit->raw[0])) {
     case VMX_EXIT_INIT: init_signal(vcpu); return true;
     case VMX_EXIT_SIPI: startup_ipi(vcpu); return true;
+    case VMX_EXIT_TASK_SWITCH: task_switch(vcpu, exit); return true;
     case VMX_EXIT_CR_ACCESS: cr_access(vcpu, exit); return true;
     case VMX_EXIT_XSETBV: xsetbv(vcpu, exit); return true;
     case VMX_EXIT_INVD: /* throwing away modified lines would throw away ours: write them back instead */

@@ -310,6 +310,18 @@ Test(vmx_ops, init_and_startup_ipi) {
     cr_assert_eq(F(0x2804), 0x0007040600070406, "PAT is kept");
 }
 
+static void task_switch(void *unused) {
+    (void)unused;
+    exit_now(9, 0x40000028, 5);
+}
+
+Test(vmx_ops, what_ends_the_machine) {
+    start();
+    struct vmm_cpu_state st = firmware();
+    ops->load(cpu, &st);
+    cr_assert_eq(fake_run(task_switch, NULL), FAKE_TRIPLE_FAULT);
+}
+
 Test(vmx_ops, permission_maps) {
     start();
     const uint8_t *msr = hw_direct(maps()->msr_bitmap), *io = hw_direct(maps()->io_bitmap);
