@@ -12,7 +12,7 @@ import pytest
 import conftest
 import vm
 
-GUESTS = pathlib.Path(os.environ.get("SEKISHO_GUESTS") or conftest.ROOT / "build/guests")
+GUESTS = pathlib.Path(os.environ.get("SEKISHO_GUESTS") or conftest.ROOT / "build/tests/guests")
 
 
 def boot(name, args="", below=True, smp=1, seconds=240, **options):
