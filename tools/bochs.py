@@ -92,6 +92,7 @@ def start(folder, files, smp=1, memory=512, model="corei7_skylake_x", image=None
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     esp = folder / "esp.img"
+    (folder / "esp.img.lock").unlink(missing_ok=True)  # of a Bochs that was killed
     with open(esp, "wb") as f:
         f.truncate(ESP_BYTES)
     disks.fat_format(esp, ESP_BYTES // disks.SECTOR)

@@ -322,6 +322,72 @@ Test(vmx_ops, what_ends_the_machine) {
     cr_assert_eq(fake_run(task_switch, NULL), FAKE_TRIPLE_FAULT);
 }
 
+static void refused(void *unused) {
+    (void)unused;
+    struct vmm_exit e = run(0x80000021);
+    vmm_exit_handle(cpu, &e);
+}
+
+Test(vmx_ops, a_refused_entry_is_explained) {
+    start();
+    struct vmm_cpu_state st = firmware();
+    st.dr7 = UINT64_MAX;
+    ops->load(cpu, &st);
+    F(0x2800) = 0;
+    cr_assert_eq(fake_run(refused, NULL), FAKE_PANIC);
+    cr_assert(strstr(fake_hw.panic, "refused to enter"));
+    cr_assert(strstr(guest.vmm.log, "reason 80000021"));
+    cr_assert(strstr(guest.vmm.log, "guest state refused: DR7 has high bits"));
+    cr_assert(strstr(guest.vmm.log, "guest state refused: VMCS link pointer"));
+    cr_assert(!strstr(guest.vmm.log, "every check"));
+}
+
+static uint64_t rdmsr(uint32_t msr) {
+    cpu->gpr[VMM_RCX] = msr;
+    exit_now(31, 0, 2);
+    return cpu->gpr[VMM_RDX] << 32 | cpu->gpr[VMM_RAX];
+}
+
+static bool wrmsr(uint32_t msr, uint64_t v) {
+    cpu->gpr[VMM_RCX] = msr;
+    cpu->gpr[VMM_RAX] = (uint32_t)v;
+    cpu->gpr[VMM_RDX] = v >> 32;
+    exit_now(32, 0, 2);
+    bool good = cpu->inject.type == VMM_EVENT_NONE;
+    cr_assert(good || cpu->inject.vector == 13);
+    cpu->inject.type = VMM_EVENT_NONE;
+    return good;
+}
+
+Test(vmx_ops, vmx_is_not_there_for_the_guest) {
+    start();
+    struct vmm_cpu_state st = firmware();
+    ops->load(cpu, &st);
+    cr_assert_eq(vmm_msr_init(&guest.vmm), 0);
+    const uint8_t *map = hw_direct(maps()->msr_bitmap);
+    cr_assert((map[0x3a / 8] & 1 << 0x3a % 8) && (map[0x480 / 8] & 1), "both exit");
+    cr_assert(!(map[0x400 + 0x80 / 8] & 1), "EFER does not: entry and exit switch it");
+    fake_msr_find(0x3a)->value = 0x4ff07;
+    cr_assert_eq(rdmsr(0x3a), 0x40001);
+    cr_assert(!wrmsr(0x3a, 5));
+    for (uint32_t msr = 0x480; msr <= 0x493; msr++) {
+        rdmsr(msr);
+        cr_assert(cpu->inject.type == VMM_EVENT_EXCEPTION && cpu->inject.vector == 13, "%x", msr);
+        cpu->inject.type = VMM_EVENT_NONE;
+    }
+    fake_msr(0x79, 0, UINT64_MAX);
+    cr_assert(wrmsr(0x79, 0x1000));
+    cr_assert_eq(fake_msr_find(0x79)->value, 0, "no microcode by a guest's pointer");
+    for (uint32_t reason = 18; reason <= 27; reason++) { /* VMCALL without a hook, and the VMX instructions */
+        exit_now(reason, 0, 3);
+        cr_assert(cpu->inject.type == VMM_EVENT_EXCEPTION && cpu->inject.vector == 6, "%u", reason);
+        cpu->inject.type = VMM_EVENT_NONE;
+    }
+    cpu->gpr[VMM_RAX] = 1;
+    exit_now(10, 0, 2);
+    cr_assert_eq(cpu->gpr[VMM_RCX] & 1u << 5, 0);
+}
+
 Test(vmx_ops, permission_maps) {
     start();
     const uint8_t *msr = hw_direct(maps()->msr_bitmap), *io = hw_direct(maps()->io_bitmap);
