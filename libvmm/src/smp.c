@@ -20,10 +20,21 @@ _Static_assert(sizeof(struct trampoline_data) == 0x38, "trampoline.S");
 
 static uint64_t address(const void *p) { return (uint64_t)(uintptr_t)p; }
 
+/* A processor comes out of INIT in real mode, outside, and takes an NMI by the table at 0. So the guest has another
+ * page there, a copy, and in the real one an NMI leads to the start of the trampoline. Source: APM Volume 2, 8.2.3
+ * "NMI-Non-Maskable-Interrupt Exception (Vector 2)"; table 14-1. */
+#define IVT_NMI (4u * 2u)
+static void own_vectors(struct vmm *vmm) {
+    uint64_t page_bytes, copy = pt_lookup(&vmm->npt, 0, &page_bytes) & PT_ADDR;
+    for (uint64_t at = 0; at < VMM_PAGE_BYTES; at += 8) hw_mmio_write(copy + at, 8, hw_mmio_read(at, 8));
+    hw_mmio_write(IVT_NMI, 4, vmm->low_page >> 4 << 16); /* segment and offset */
+}
+
 _Noreturn void vmm_start(struct vmm_vcpu *vcpu, const struct vmm_cpu_state *state) {
     const struct vmm_cpu_ops *ops = vcpu->vmm->ops;
     vcpu->inject = (struct vmm_event){.type = VMM_EVENT_NONE};
     vcpu->nmi_blocked = vcpu->nmi_pending = vcpu->shutdown = false;
+    if (vcpu->index == 0) own_vectors(vcpu->vmm); /* the first; on our page tables by now */
     ops->ready(vcpu);
     ops->iret_exit(vcpu, false);
     ops->load(vcpu, state);

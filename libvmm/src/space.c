@@ -1,5 +1,5 @@
-/* The guest-physical address space: everything 1:1, except our region and trampoline page, which read as ones, and the
- * pages somebody traps. Source: APM Volume 2, 15.25 "Nested Paging". */
+/* The guest-physical address space: everything 1:1, except our region and trampoline page, which read as ones, page 0,
+ * which is another one (smp.c says why), and the pages somebody traps. Source: APM Volume 2, 15.25 "Nested Paging". */
 #include "priv.h"
 #include <hw.h>
 #include <string.h>
@@ -30,7 +30,7 @@ bool vmm_is_ram(const struct vmm *vmm, uint64_t at, uint64_t n_bytes) {
 
 bool vmm_is_hidden(const struct vmm *vmm, uint64_t at, uint64_t n_bytes) {
     return vmm_ranges_overlap(at, n_bytes, vmm->region.base, vmm->region.n_bytes) ||
-           vmm_ranges_overlap(at, n_bytes, vmm->low_page, VMM_PAGE_BYTES);
+           vmm_ranges_overlap(at, n_bytes, vmm->low_page, VMM_PAGE_BYTES) || (n_bytes && at < VMM_PAGE_BYTES);
 }
 
 bool vmm_is_reachable(const struct vmm *vmm, uint64_t at, uint64_t n_bytes) {
@@ -85,8 +85,8 @@ int vmm_space_init(struct vmm *vmm) {
     uint64_t n_tables = bits > 39 ? UINT64_C(1) << (bits - 39) : 1;
     uint64_t n_pages = 1 + n_tables + NPT_SPLIT_PAGES + vmm->region.n_bytes / VMM_REGION_ALIGN;
     void *pool = vmm_alloc(vmm, n_pages * VMM_PAGE_BYTES);
-    void *ones = vmm_alloc(vmm, VMM_PAGE_BYTES);
-    if (!pool || !ones) return VMM_E_NOMEM;
+    void *ones = vmm_alloc(vmm, VMM_PAGE_BYTES), *zero = vmm_alloc(vmm, VMM_PAGE_BYTES);
+    if (!pool || !ones || !zero) return VMM_E_NOMEM;
     memset(ones, 0xff, VMM_PAGE_BYTES);
     vmm->ones_page = (uint64_t)(uintptr_t)ones;
     const struct nested_format *f = format(vmm);
@@ -96,7 +96,8 @@ int vmm_space_init(struct vmm *vmm) {
     vmm->npt.leaf_flags_mask = f->leaf_flags_mask;
     if (pt_map(&vmm->npt, 0, 0, UINT64_C(1) << bits, f->rwx) || hide(vmm, vmm->region.base, vmm->region.n_bytes))
         return VMM_E_NOMEM;
-    return hide(vmm, vmm->low_page, VMM_PAGE_BYTES);
+    if (hide(vmm, vmm->low_page, VMM_PAGE_BYTES)) return VMM_E_NOMEM;
+    return pt_map(&vmm->npt, 0, (uint64_t)(uintptr_t)zero, VMM_PAGE_BYTES, f->rwx);
 }
 
 /* ---- traps ---- */

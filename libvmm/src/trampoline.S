@@ -1,6 +1,8 @@
 /* Where further processors start: copied to a reserved page below 1 MiB, which the guest can neither see nor change.
  * Real mode to 64-bit mode on our page tables, then to the stack of the processor with this APIC id. No locks: an INIT may
- * stop a processor anywhere in here, and it starts over. Source: APM Volume 2, 14.8 "Initializing Long Mode"; 16.5. */
+ * stop a processor anywhere in here, and it starts over. So does an NMI in real mode, by the table at 0, which is ours
+ * (own_vectors) and whose stack is never looked at; from there to vmm_host_enter an NMI is the end of the machine,
+ * because any other table would be the guest's. Source: APM Volume 2, 14.8 "Initializing Long Mode"; 16.5. */
     .section .rodata.vmm_trampoline, "a"
     .globl vmm_trampoline, vmm_trampoline_end, vmm_trampoline_data
     .hidden vmm_trampoline, vmm_trampoline_end, vmm_trampoline_data
@@ -14,6 +16,7 @@ vmm_trampoline:
     movzwl %ax, %ebx
     shl $4, %ebx                        /* ebx: where we are */
     lgdtl gdtr - vmm_trampoline
+    lidtl gdt - vmm_trampoline          /* the null descriptor: an empty table */
     mov $0x11, %eax                     /* PE, ET; caches on */
     mov %eax, %cr0
     ljmpl *(far32 - vmm_trampoline)

@@ -85,4 +85,30 @@ smp_cr4:
 smp_efer:
     .long 0
 smp_start_end:
+
+/* What an NMI finds that a processor takes on its way from INIT to the guest's first instruction: by the real-mode table
+ * at 0, and by the same bytes read as a table of protected mode. Below the hypervisor VM_CR says that SVM is off. */
+    .section .rodata.smp_nmi, "a"
+    .globl smp_nmi16, smp_nmi32, smp_nmi_end
+smp_nmi16:
+    .code16
+    xor %ax, %ax
+    mov %ax, %ds
+    mov $0xc0010114, %ecx
+    rdmsr
+    mov %eax, 0x604
+    movl $16, 0x600
+1:  hlt
+    jmp 1b
+smp_nmi32:
+    .code32
+    mov $0x10, %eax
+    mov %eax, %ds
+    mov $0xc0010114, %ecx
+    rdmsr
+    mov %eax, 0x604
+    movl $32, 0x600
+1:  hlt
+    jmp 1b
+smp_nmi_end:
     .section .note.GNU-stack, "", @progbits

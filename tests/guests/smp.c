@@ -5,6 +5,7 @@
 #include "gt.h"
 #include <hw.h>
 #include <string.h>
+#include "msr_regs.h"
 
 #define ICR_LOW  0x300u
 #define ICR_HIGH 0x310u
@@ -27,7 +28,7 @@ struct smp_data { /* smp.S */
     uint64_t cr3, stacks, entry;
     uint32_t eax, edx, cr0, cr4, efer;
 } __attribute__((packed));
-extern const uint8_t smp_start[], smp_start_data[], smp_start_end[];
+extern const uint8_t smp_start[], smp_start_data[], smp_start_end[], smp_nmi16[], smp_nmi32[], smp_nmi_end[];
 
 /* What each processor tells; by APIC id. */
 static volatile struct told {
@@ -284,6 +285,28 @@ static void wake_parked(void) {
              "processor 1 runs outside: it sees %lx in the region", parked_region);
 }
 
+/* An NMI that comes before the guest's first instruction must not find the guest's own real-mode handler. */
+static void early_nmis(void) {
+    uint64_t at32 = page_b + (uint64_t)(smp_nmi32 - smp_nmi16), mode = 0, vm_cr = VM_CR_SVMDIS;
+    memcpy((void *)page_b, smp_nmi16, (size_t)(smp_nmi_end - smp_nmi16));
+    memcpy((void *)page_a, "\xf4\xeb\xfd", 3); /* HLT, for ever */
+    hw_mmio_write(0x08, 4, page_b << 12);      /* real mode: segment and offset 0 */
+    hw_mmio_write(0x10, 8, (at32 & 0xffff) | UINT64_C(0x8e0000080000) << 0 | (at32 >> 16) << 48);
+    hw_mmio_write(0x600, 8, 0);
+    for (unsigned turn = 0; turn < 2000 && (vm_cr & VM_CR_SVMDIS); turn++) {
+        send(INIT, 1);
+        if (turn & 1) gt_apic_write(ICR_LOW, NMI);
+        gt_apic_write(ICR_LOW, SIPI | (uint32_t)(page_a >> 12));
+        for (unsigned i = 0; i < turn / 4; i++) hw_pause();
+        gt_apic_write(ICR_LOW, NMI);
+        gt_delay_us(500);
+        if (!(mode = hw_mmio_read(0x600, 4))) continue;
+        vm_cr = hw_mmio_read(0x604, 4);
+        hw_mmio_write(0x600, 8, 0);
+    }
+    gt_check(vm_cr & VM_CR_SVMDIS, "NMIs after SIPI", "in a %lu-bit mode outside, VM_CR is %lx", mode, vm_cr);
+}
+
 static uint32_t pci_read(unsigned device_number, unsigned offset) {
     hw_out(0xcf8, 4, 0x80000000u | device_number << 11 | offset);
     return hw_in(0xcfc, 4);
@@ -301,6 +324,11 @@ void gt_main(void) {
     fill_page(page_b);
     if (!strcmp(gt_args + 1, " parked")) {
         wake_parked();
+        return;
+    }
+    if (!strcmp(gt_args + 1, " nmi")) {
+        one_processor();
+        early_nmis();
         return;
     }
     one_processor();

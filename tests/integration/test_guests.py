@@ -120,6 +120,18 @@ def test_smp_parked():
     assert passed(finish(boot("smp", "2 parked", smp=2))) == {"below", "parked"}
 
 
+def test_smp_nmi():
+    """NMIs on a processor's way to the guest's first instruction never lead to the guest's code outside. They may end
+    the machine."""
+    with boot("smp", "2 nmi", smp=2) as machine:
+        machine.wait("^PASS two INITs", 120)
+        try:
+            machine.wait("^END", 120)
+        except vm.Ended:
+            pass
+    assert not re.findall(r"^FAIL .*|PANIC", machine.text.replace("\r", ""), re.M)
+
+
 def test_smp_init_self():
     """An INIT to the first processor ends this run of the machine in the firmware, as a reset does, or is refused."""
     with boot("smp", "2 init-self", smp=2) as machine:

@@ -1,4 +1,5 @@
 /* Further processors: the trampoline page, the state a start-up IPI gives, and making all drop their translations. */
+#define _GNU_SOURCE /* memmem */
 #include <criterion/criterion.h>
 #include <string.h>
 #include "guest.h"
@@ -64,17 +65,47 @@ Test(vmm_smp, the_trampoline_page) {
         cr_assert(guest.vmm.slot[i].apic_id == SLOT_FREE && guest.vmm.slot[i].vcpu == &guest.vcpu[i]);
 }
 
-Test(vmm_smp, no_room_for_slots) {
-    guest_start();
-    guest.vmm.arena_end = guest.vmm.arena_next;
-    cr_assert_eq(vmm_smp_init(&guest.vmm), VMM_E_NOMEM);
-}
-
 static void enter_trampolines_end(void *vcpu) {
     void (*entry)(struct vmm_vcpu *);
     uint64_t at = field(8, 8);
     memcpy(&entry, &at, sizeof entry);
     entry(vcpu);
+}
+
+/* What a processor executes outside, before it is ours, must not go through a table of the guest's. */
+Test(vmm_smp, the_trampoline_leaves_the_table_at_0_before_protected_mode) {
+    static const uint8_t lidt[] = {0x66, 0x0f, 0x01, 0x1e}, to_cr0[] = {0x0f, 0x22, 0xc0};
+    size_t n = (size_t)(vmm_trampoline_end - vmm_trampoline);
+    const uint8_t *at = memmem(vmm_trampoline, n, lidt, sizeof lidt),
+                  *pe = memmem(vmm_trampoline, n, to_cr0, sizeof to_cr0);
+    cr_assert(at && pe && at < pe);
+    const uint8_t *table = vmm_trampoline + (at[4] | at[5] << 8);
+    for (unsigned i = 0; i < 6; i++) cr_assert_eq(table[i], 0);
+}
+
+Test(vmm_smp, an_nmi_in_real_mode_starts_the_trampoline_over) {
+    start();
+    static uint8_t copy[4096];
+    memset(guest.ram, 0x5a, sizeof copy);
+    fake_map(0x90000000, sizeof copy, copy);
+    uint64_t pool = (uintptr_t)vmm_alloc(&guest.vmm, 4 * 4096);
+    cr_assert_eq(pt_init(&guest.vmm.npt, pool, 4, PT_P | PT_W | PT_U, PT_P), 0);
+    cr_assert_eq(pt_map(&guest.vmm.npt, 0, 0x90000000, 4096, PT_P | PT_W | PT_U), 0);
+    fake_cpuid(1, 0, (struct hw_cpuid){.eax = 0xabcd});
+    fake_msr(MSR_PAT, PAT_RESET, 0);
+    guest.vmm.slot[0].apic_id = 0;
+    cr_assert_eq(fake_run(enter_trampolines_end, &guest.vcpu[0]), FAKE_STOPPED);
+    for (unsigned i = 0; i < sizeof copy; i++) cr_assert_eq(copy[i], 0x5a);
+    for (unsigned i = 0; i < sizeof copy; i++)
+        if (i < 8 || i >= 12) cr_assert_eq(guest.ram[i], 0x5a);
+    cr_assert(guest.ram[8] == 0 && guest.ram[9] == 0); /* offset, segment */
+    cr_assert_eq((guest.ram[10] | guest.ram[11] << 8) << 4, GUEST_LOW_PAGE);
+}
+
+Test(vmm_smp, no_room_for_slots) {
+    guest_start();
+    guest.vmm.arena_end = guest.vmm.arena_next;
+    cr_assert_eq(vmm_smp_init(&guest.vmm), VMM_E_NOMEM);
 }
 
 Test(vmm_smp, a_processor_arrives_and_enters_the_guest_at_its_vector) {

@@ -32,13 +32,16 @@ Test(vmm_space, the_region_reads_as_ones_and_cannot_be_written) {
     const uint8_t *ones = hw_direct(guest.vmm.ones_page);
     for (unsigned i = 0; i < 4096; i++) cr_assert_eq(ones[i], 0xff);
     uint64_t open[] = {
-        0,          GUEST_REGION - 1,       GUEST_REGION + VMM_REGION_ALIGN, GUEST_LOW_PAGE - 1, GUEST_LOW_PAGE + 4096,
+        0x1000,     GUEST_REGION - 1,       GUEST_REGION + VMM_REGION_ALIGN, GUEST_LOW_PAGE - 1, GUEST_LOW_PAGE + 4096,
         GUEST_APIC, (UINT64_C(1) << 40) - 1};
     for (unsigned i = 0; i < sizeof open / sizeof open[0]; i++) {
         cr_assert(open_1_to_1(open[i]), "%lx", open[i]);
         cr_assert(!vmm_is_hidden(&guest.vmm, open[i], 1));
     }
     cr_assert_eq(npt_leaf(UINT64_C(1) << 40), 0); /* beyond the address bus */
+    cr_assert(vmm_is_hidden(&guest.vmm, 0xfff, 1) && !vmm_is_hidden(&guest.vmm, 0, 0));
+    uint64_t zero = npt_leaf(0); /* another page, all of it the guest's */
+    cr_assert((zero & PT_ADDR) != 0 && (zero & PT_ADDR) != guest.vmm.ones_page && (zero & 7) == 7 && !(zero >> 63));
 }
 
 Test(vmm_space, hidden_ranges) {
@@ -62,9 +65,10 @@ Test(vmm_space, ram) {
         uint64_t at, n_bytes;
         bool ram;
     } rows[] = {
-        {0, 1, true},
-        {0, GUEST_RAM_BYTES, true},
-        {0, GUEST_RAM_BYTES + 1, false},
+        {0, 1, false},
+        {0x1000, 1, true},
+        {0x1000, GUEST_RAM_BYTES - 0x1000, true},
+        {0x1000, GUEST_RAM_BYTES - 0xfff, false},
         {GUEST_RAM_BYTES - 1, 1, true},
         {GUEST_RAM_BYTES, 1, false},
         {0, 0, false},
@@ -92,7 +96,9 @@ Test(vmm_space, what_a_device_may_be_given) {
         uint64_t at, n_bytes;
         bool ok;
     } rows[] = {
-        {0, 1, true},
+        {0, 1, false}, /* the table in which processors outside look */
+        {0xfff, 2, false},
+        {0x1000, 1, true},
         {0, 0, false},
         {GUEST_DEVICE, 0x1000, true}, /* peer to peer */
         {GUEST_REGION - 4, 4, true},
@@ -181,7 +187,7 @@ Test(vmm_space, what_cannot_be_trapped) {
     for (unsigned i = 0; i < sizeof busy / sizeof busy[0]; i++)
         cr_assert_eq(vmm_mmio_trap(v, gpa(busy[i].at), busy[i].n_bytes, guest_trap, &t), VMM_E_BUSY, "row %u", i);
     cr_assert(open_1_to_1(DEVICE2));
-    cr_assert(open_1_to_1(0));
+    cr_assert(open_1_to_1(0x1000));
 }
 
 Test(vmm_space, a_full_table) {
