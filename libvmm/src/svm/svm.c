@@ -47,7 +47,7 @@ static int svm_vcpu_init(struct vmm_vcpu *vcpu) {
     vcpu->vmcb_pa = (uint64_t)(uintptr_t)vmcb;
     vcpu->host_vmcb_pa = (uint64_t)(uintptr_t)host;
     struct svm_control *c = &vmcb->c;
-    c->intercept[3] = SVM_I3_NMI | SVM_I3_INVLPGA | SVM_I3_IOIO_PROT | SVM_I3_MSR_PROT | SVM_I3_SHUTDOWN;
+    c->intercept[3] = SVM_I3_NMI | SVM_I3_INVD | SVM_I3_INVLPGA | SVM_I3_IOIO_PROT | SVM_I3_MSR_PROT | SVM_I3_SHUTDOWN;
     c->intercept[4] =
         SVM_I4_VMRUN | SVM_I4_VMMCALL | SVM_I4_VMLOAD | SVM_I4_VMSAVE | SVM_I4_STGI | SVM_I4_CLGI | SVM_I4_SKINIT;
     c->iopm_base_pa = maps_of(vmm)->iopm;
@@ -170,6 +170,12 @@ static bool svm_step(struct vmm_vcpu *vcpu) {
 }
 
 static bool svm_other(struct vmm_vcpu *vcpu, struct vmm_exit *exit) {
+    if (exit->raw[0] ==
+        SVM_EXIT_INVD) { /* throwing away modified lines would throw away ours: write them back instead */
+        hw_wbinvd();
+        (void)vmm_skip_insn(vcpu, exit);
+        return true;
+    }
     if (exit->raw[0] != SVM_EXIT_DB) return false;
     vmcb_of(vcpu)->c.intercept[2] &= ~(uint32_t)SVM_I2_DB;
     vmcb_of(vcpu)->s.dr6 = vcpu->step_dr6;

@@ -13,6 +13,7 @@
 #define SVM_I3_NMI       BIT(1) /* 00Ch */
 #define SVM_I3_INIT      BIT(3)
 #define SVM_I3_IRET      BIT(20)
+#define SVM_I3_INVD      BIT(22)
 #define SVM_I3_INVLPGA   BIT(26)
 #define SVM_I3_IOIO_PROT BIT(27)
 #define SVM_I3_MSR_PROT  BIT(28)
@@ -143,6 +144,7 @@ _Static_assert(sizeof(struct svm_vmcb) == 0x1000, "a VMCB is one page");
 #define SVM_EXIT_INIT       0x063u
 #define SVM_EXIT_CPUID      0x072u
 #define SVM_EXIT_IRET       0x074u
+#define SVM_EXIT_INVD       0x076u
 #define SVM_EXIT_INVLPGA    0x07au
 #define SVM_EXIT_IOIO       0x07bu
 #define SVM_EXIT_MSR        0x07cu

@@ -48,7 +48,7 @@ Test(vmm_svm, a_new_control_block) {
     start(1);
     const struct svm_control *c = &vmcb()->c;
     cr_assert_eq(c->intercept[0] | c->intercept[1] | c->intercept[2], 0);
-    cr_assert_eq(c->intercept[3], 1u << 1 | 1u << 26 | 1u << 27 | 1u << 28 | 1u << 31);
+    cr_assert_eq(c->intercept[3], 1u << 1 | 1u << 22 | 1u << 26 | 1u << 27 | 1u << 28 | 1u << 31);
     cr_assert_eq(c->intercept[4], 0x7f);
     cr_assert_eq(c->asid, 1);
     cr_assert_eq(c->nested_ctl, 1);
@@ -285,4 +285,15 @@ Test(vmm_svm, instruction_bytes_only_where_the_processor_gives_them) {
     vmcb()->c.exit_code = 0x400;
     ((struct svm_maps *)guest.vmm.vendor)->has_decode = false;
     cr_assert_eq(ops->insn_bytes(cpu, out), 0);
+}
+
+/* INVD would throw away modified lines of ours too: APM Volume 3, "INVD". */
+Test(vmm_svm, invd_writes_back) {
+    guest_start();
+    cr_assert_eq(vmm_svm_ops.init(&guest.vmm), 0);
+    cr_assert_eq(vmm_svm_ops.vcpu_init(&guest.vcpu[0]), 0);
+    struct vmm_exit exit = {.kind = VMM_EXIT_OTHER, .n_insn_bytes = 2, .raw = {0x76}};
+    uint64_t rip = guest.vcpu[0].rip;
+    cr_assert(vmm_svm_ops.other(&guest.vcpu[0], &exit));
+    cr_assert(fake_count(FAKE_WBINVD) == 1 && guest.vcpu[0].rip == rip + 2);
 }

@@ -95,11 +95,12 @@ Test(vmm_svm_decode, intercept_bits) {
     const struct {
         uint64_t found;
         unsigned bit;
-    } vector3[] = {{SVM_I3_NMI, 1},      {SVM_I3_INIT, 3},       {SVM_I3_CPUID, 18},    {SVM_I3_IRET, 20},
-                   {SVM_I3_INVLPGA, 26}, {SVM_I3_IOIO_PROT, 27}, {SVM_I3_MSR_PROT, 28}, {SVM_I3_SHUTDOWN, 31}},
+    } vector3[] = {{SVM_I3_NMI, 1},        {SVM_I3_INIT, 3},      {SVM_I3_CPUID, 18},
+                   {SVM_I3_IRET, 20},      {SVM_I3_INVD, 22},     {SVM_I3_INVLPGA, 26},
+                   {SVM_I3_IOIO_PROT, 27}, {SVM_I3_MSR_PROT, 28}, {SVM_I3_SHUTDOWN, 31}},
       vector4[] = {{SVM_I4_VMRUN, 0}, {SVM_I4_VMMCALL, 1}, {SVM_I4_VMLOAD, 2}, {SVM_I4_VMSAVE, 3},
                    {SVM_I4_STGI, 4},  {SVM_I4_CLGI, 5},    {SVM_I4_SKINIT, 6}};
-    for (unsigned i = 0; i < 8; i++) cr_assert_eq(vector3[i].found, 1u << vector3[i].bit, "row %u", i);
+    for (unsigned i = 0; i < 9; i++) cr_assert_eq(vector3[i].found, 1u << vector3[i].bit, "row %u", i);
     for (unsigned i = 0; i < 7; i++) cr_assert_eq(vector4[i].found, 1u << vector4[i].bit, "row %u", i);
     cr_assert_eq(SVM_NP_ENABLE, 1);
     cr_assert_eq(SVM_TLB_KEEP, 0);
