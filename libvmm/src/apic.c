@@ -19,8 +19,10 @@ uint32_t vmm_apic_id(struct vmm *vmm) {
     return (uint32_t)FIELD_GET(APIC_ID_ID, hw_mmio_read(vmm->apic_base + APIC_ID, 4));
 }
 
+/* Bounded: an APIC that the guest has switched off reads as ones. */
 static void wait_idle(const struct vmm *vmm) {
-    while (hw_mmio_read(vmm->apic_base + APIC_ICR_LOW, 4) & APIC_ICR_PENDING) hw_pause();
+    for (unsigned n = 0; n < 100000 && (hw_mmio_read(vmm->apic_base + APIC_ICR_LOW, 4) & APIC_ICR_PENDING); n++)
+        hw_pause();
 }
 
 void vmm_apic_send_nmi(struct vmm *vmm, uint32_t apic_id) {
