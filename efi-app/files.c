@@ -57,7 +57,10 @@ static EFI_STATUS read_open(const struct app_files *f, EFI_FILE *file, UINTN max
     *out_bytes = max_bytes + 1; /* one more, to notice a file that is too long */
     s = file->Read(file, out_bytes, *out);
     if (!EFI_ERROR(s) && *out_bytes > max_bytes) s = EFI_BAD_BUFFER_SIZE;
-    if (EFI_ERROR(s)) bs->FreePool(*out);
+    if (EFI_ERROR(s)) {
+        crypt_wipe(*out, max_bytes + 1); /* keys may stand in a file that is too long, too */
+        bs->FreePool(*out);
+    }
     return s;
 }
 
