@@ -170,8 +170,7 @@ static bool svm_step(struct vmm_vcpu *vcpu) {
 }
 
 static bool svm_other(struct vmm_vcpu *vcpu, struct vmm_exit *exit) {
-    if (exit->raw[0] ==
-        SVM_EXIT_INVD) { /* throwing away modified lines would throw away ours: write them back instead */
+    if (exit->raw[0] == SVM_EXIT_INVD) { /* it would throw away modified lines of ours: write them back instead */
         hw_wbinvd();
         (void)vmm_skip_insn(vcpu, exit);
         return true;
