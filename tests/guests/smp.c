@@ -36,8 +36,7 @@ static volatile struct told {
     uint32_t page;   /* where it started */
     uint64_t host;   /* what HOST_PING said; 0: it has not been asked */
     uint64_t region; /* a word of the region */
-    uint32_t orders; /* what to do, see ap_main; it counts done up to it */
-    uint32_t done;
+    uint32_t reads;  /* of the device, while reading is set */
 } told[MAX_CPUS];
 
 static uint8_t stacks[MAX_CPUS + 1][VMM_PAGE_BYTES] __attribute__((aligned(4096)));
@@ -53,18 +52,38 @@ void gt_early(EFI_SYSTEM_TABLE *st) {
 uint64_t gt_call_asm(uint64_t rax, uint64_t rbx, uint64_t rcx, uint64_t rdx);
 _Noreturn void ap_main(uint32_t id, uint64_t page);
 
+static void send(uint32_t command, uint32_t destination) {
+    gt_apic_write(ICR_HIGH, destination << 24);
+    gt_apic_write(ICR_LOW, command);
+    while (gt_apic_read(ICR_LOW) & BIT(12)) hw_pause();
+}
+
+static volatile bool reading;
+static volatile uint32_t nmi_wanted; /* processor 1: send one to the first, after so many microseconds */
+
+static void send_wanted_nmi(void) {
+    gt_delay_us(nmi_wanted);
+    send(NMI, 0);
+    nmi_wanted = 0;
+}
+
 _Noreturn void ap_main(uint32_t id, uint64_t page) {
     volatile struct told *t = &told[id];
     t->page = (uint32_t)page;
     t->region = *(volatile uint64_t *)region;
     t->host = gt_call_asm(HOST_CALL + HOST_PING, 0, 0, 0);
     gt_apic_write(LDR, 1u << (24 + id));
-    t->orders = t->done = 0;
+    t->reads = 0;
     __atomic_fetch_add(&t->starts, 1, __ATOMIC_SEQ_CST);
     for (;;) {
-        while (t->done == t->orders) hw_pause();
-        (void)*(volatile uint32_t *)(device + 0x40);
-        t->done++;
+        if (reading) {
+            (void)*(volatile uint32_t *)(device + 0x40);
+            t->reads++;
+        } else if (id == 1 && nmi_wanted) {
+            send_wanted_nmi();
+        } else {
+            hw_pause();
+        }
     }
 }
 
@@ -81,12 +100,6 @@ static void fill_page(uint64_t at) {
     d.eax = d.edx = d.cr0 = d.cr4 = d.efer = UINT32_MAX;
     memcpy((void *)at, smp_start, n_bytes);
     memcpy((uint8_t *)at + (smp_start_data - smp_start), &d, sizeof d);
-}
-
-static void send(uint32_t command, uint32_t destination) {
-    gt_apic_write(ICR_HIGH, destination << 24);
-    gt_apic_write(ICR_LOW, command);
-    while (gt_apic_read(ICR_LOW) & BIT(12)) hw_pause();
 }
 
 static void sipi(uint32_t command, uint64_t page, uint32_t destination) {
@@ -199,13 +212,13 @@ static void everyone(void) {
 /* Wait until every other processor has read the device some more; how often they have altogether. */
 static uint64_t some_reads(void) {
     uint32_t from[MAX_CPUS];
-    for (uint32_t id = 1; id < n_cpus; id++) from[id] = told[id].done;
+    for (uint32_t id = 1; id < n_cpus; id++) from[id] = told[id].reads;
     uint64_t sum = 0;
     for (unsigned ms = 0; ms < 5000; ms++) {
         bool all = true;
         sum = 0;
         for (uint32_t id = 1; id < n_cpus; id++) {
-            uint32_t n = told[id].done - from[id];
+            uint32_t n = told[id].reads - from[id];
             all = all && n > 50;
             sum += n;
         }
@@ -217,7 +230,7 @@ static uint64_t some_reads(void) {
 
 /* A trap that moves is in place for every processor when the move is done, whatever the others were at. */
 static void trap_moves(const char *name) {
-    for (uint32_t id = 1; id < n_cpus; id++) told[id].orders = UINT32_MAX; /* read it without end */
+    reading = true;
     uint64_t seen = 0, done = 1, slack = n_cpus; /* those on their way at the start, not counted yet at the end */
     for (unsigned turn = 0; turn < 20 && done && seen + slack >= done; turn++) {
         gt_call(HOST_MOVE, device, 0, 0);
@@ -227,7 +240,7 @@ static void trap_moves(const char *name) {
         gt_call(HOST_MOVE, HOST_PASS, 0, 0);
     }
     gt_check(done && seen + slack >= done, name, "%lu accesses, %lu of them seen", done, seen);
-    for (uint32_t id = 1; id < n_cpus; id++) told[id].orders = told[id].done;
+    reading = false;
 }
 
 /* An INIT that reaches nobody must not make the hypervisor forget who runs. */
@@ -235,6 +248,24 @@ static void nobody(void) {
     send(INIT | LOGICAL, 0);
     send(INIT, 77);
     trap_moves("INITs that reach nobody");
+}
+
+/* Each NMI of another processor's comes once: while the hypervisor works for us, and at any other moment. */
+static void nmis(void) {
+    gt_seen[2] = 0;
+    nmi_wanted = 5000;
+    gt_call(HOST_SPIN, 50000, 0, 0);
+    gt_delay_us(20000);
+    uint32_t during = gt_seen[2], n = 0;
+    for (bool good = true; good && n < 200; n += good) {
+        uint32_t before = gt_seen[2];
+        nmi_wanted = 1 + (uint32_t)gt_random() % 200;
+        for (unsigned i = 0; i < 1000000 && (nmi_wanted || gt_seen[2] == before); i++) hw_in(HOST_PORT, 1);
+        good = gt_seen[2] == before + 1;
+    }
+    gt_delay_us(20000);
+    gt_check(during == 1 && gt_seen[2] == 201, "NMIs from another processor", "%u at first, %u turns, %u in all",
+             during, n, gt_seen[2]);
 }
 
 /* A processor that was never started waits in the firmware's code. Wake it there, in code of the guest's. */
@@ -336,6 +367,7 @@ void gt_main(void) {
     everyone();
     trap_moves("a moved trap holds for every processor");
     nobody();
+    nmis();
     if (!strcmp(gt_args + 1, " init-self")) { /* a reset of the machine, or nothing; but never out of here */
         gt_print("PASS init-self");
         send(INIT | ALL, 0);
