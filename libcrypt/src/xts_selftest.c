@@ -6,7 +6,8 @@
 
 bool crypt_xts_kernel_works(const struct crypt_xts_kernel *kernel) {
     static const size_t key_bytes[] = {CRYPT_XTS_KEY_128, CRYPT_XTS_KEY_256};
-    uint8_t key[CRYPT_XTS_KEY_256], plain[UNITS * CRYPT_XTS_UNIT_BYTES], ours[sizeof plain], theirs[sizeof plain];
+    static uint8_t plain[UNITS * CRYPT_XTS_UNIT_BYTES], ours[sizeof plain], theirs[sizeof plain];
+    uint8_t key[CRYPT_XTS_KEY_256];
     const uint64_t unit = UINT64_C(0xfffffffe); /* the numbers cross 2^32 */
     struct crypt_xts x;
     for (size_t i = 0; i < sizeof key; i++) key[i] = (uint8_t)(i * 37 + 11);

@@ -71,17 +71,27 @@ static uint64_t command_write(struct vmm_vcpu *vcpu, uint64_t icr, uint32_t dest
         if (id != SLOT_FREE && surely_reaches(icr, dest, id, vcpu->apic_id))
             __atomic_store_n(&vmm->vcpu[i]->running, 0, __ATOMIC_RELEASE);
     }
+    for (uint32_t id = 0; init && id < VMM_MAX_CPUS; id++)
+        if (may_reach(icr, dest, x2apic, id, vcpu->apic_id))
+            __atomic_store_n(&vmm->start[id], VMM_START_INIT, __ATOMIC_RELEASE);
     if (init) return icr;
     uint32_t vector = (uint32_t)FIELD_GET(APIC_ICR_VECTOR, icr);
     for (uint32_t id = 0; id < VMM_MAX_CPUS; id++)
-        if (may_reach(icr, dest, x2apic, id, vcpu->apic_id))
+        if (may_reach(icr, dest, x2apic, id, vcpu->apic_id)) {
+            uint8_t after_init = VMM_START_INIT;                                        /* only the first one counts */
             __atomic_store_n(&vmm->sipi_vector[id], (uint8_t)vector, __ATOMIC_RELEASE); /* pairs with vmm_ap_main */
+            (void)__atomic_compare_exchange_n(&vmm->start[id], &after_init, VMM_START_SIPI, false, __ATOMIC_RELEASE,
+                                              __ATOMIC_RELAXED); /* pairs with vmx_exit.c */
+        }
     return (icr & ~APIC_ICR_VECTOR) | FIELD_PUT(APIC_ICR_VECTOR, vmm->low_page >> 12);
 }
 
 static enum vmm_verdict xapic_write(struct vmm_vcpu *vcpu, void *cookie, struct vmm_access *a) {
     (void)cookie;
-    if (!a->write || (a->addr & VMM_PAGE_MASK & ~UINT64_C(0xf)) != APIC_ICR_LOW) return VMM_PASS;
+    uint64_t reg = a->addr & VMM_PAGE_MASK & ~UINT64_C(0xf);
+    if (a->write && reg == APIC_ID)
+        return VMM_SKIP; /* read-only on most processors, and how we find each other on all */
+    if (!a->write || reg != APIC_ICR_LOW) return VMM_PASS;
     /* Only an aligned dword is defined: 16.3.2 "APIC Registers". Anything else must not send what we did not see. */
     if (a->n_bytes != 4 || (a->addr & 0xf)) return VMM_SKIP;
     uint64_t high = hw_mmio_read(vcpu->vmm->apic_base + APIC_ICR_HIGH, 4);

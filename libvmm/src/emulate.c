@@ -89,7 +89,8 @@ static int access_linear(struct vmm_vcpu *vcpu, enum vmm_seg seg, uint64_t offse
     unsigned first = (unsigned)(VMM_PAGE_BYTES - (linear & VMM_PAGE_MASK));
     if (first > n_bytes) first = n_bytes;
     /* The processor has translated this very operand already, and found it allowed. */
-    if (vcpu->operand && first == n_bytes && !((vcpu->operand->mmio.gpa.v ^ linear) & VMM_PAGE_MASK))
+    if (vcpu->operand && vcpu->operand->mmio.write == write && first == n_bytes &&
+        !((vcpu->operand->mmio.gpa.v ^ linear) & VMM_PAGE_MASK))
         return in_page(vcpu, vcpu->operand->mmio.gpa, n_bytes, value, write);
     /* All faults before any effect. */
     if (vmm_walk_or_fault(vcpu, linear, how, &at[0])) return 1;

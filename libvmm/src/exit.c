@@ -180,6 +180,13 @@ static void pio_exit(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
     (void)vmm_skip_insn(vcpu, exit);
 }
 
+/* The first state is one we built ourselves; later ones are the guest's, and one that no processor takes is its end. */
+static void entry_failed(struct vmm_vcpu *vcpu) {
+    if (!vcpu->entered) vmm_panic("the processor refused to enter the guest");
+    vmm_log(vcpu->vmm, "processor %u has made itself a state it cannot run in", vcpu->index);
+    vcpu->shutdown = true;
+}
+
 void vmm_exit_handle(struct vmm_vcpu *vcpu, struct vmm_exit *exit) {
     vcpu->exit = exit;
     switch (exit->kind) {
@@ -196,11 +203,12 @@ void vmm_exit_handle(struct vmm_vcpu *vcpu, struct vmm_exit *exit) {
         break;
     case VMM_EXIT_INTERRUPT: break;
     case VMM_EXIT_SHUTDOWN: vcpu->shutdown = true; break;
-    case VMM_EXIT_ENTRY_FAILED: vmm_panic("the processor refused to enter the guest"); /* state we built ourselves */
+    case VMM_EXIT_ENTRY_FAILED: entry_failed(vcpu); break;
     default:
         if (!vcpu->vmm->ops->other || !vcpu->vmm->ops->other(vcpu, exit))
             vmm_panic("an exit nobody asked for: %lx", exit->raw[0]);
     }
+    vcpu->entered = true;
     vmm_count(vcpu, exit->kind);
     /* The event that was being delivered when the exit happened is still due, unless something replaced it. */
     if (exit->vectoring.type != VMM_EVENT_NONE && vcpu->inject.type == VMM_EVENT_NONE) vcpu->inject = exit->vectoring;

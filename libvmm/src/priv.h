@@ -124,6 +124,7 @@ struct vmm_vcpu {
     struct vmm_cpu_state start;           /* [V] with which it begins as the guest */
     struct vmm_event inject;              /* [V] */
     bool shutdown;                        /* [V] the guest has triple-faulted */
+    bool entered;                         /* [V] it has run the guest at least once */
     const struct vmm_exit *exit;          /* [V] the one being handled, for reports */
     const struct vmm_exit *operand;       /* [V] whose place is the one memory operand of what is being emulated */
     uint64_t n_exits[VMM_N_EXITS];        /* [V] read by anyone */
@@ -143,6 +144,7 @@ struct vmm_cpu_slot {
     struct vmm_vcpu *vcpu; /* [I] */
 };
 #define SLOT_FREE UINT32_MAX
+enum vmm_start_state { VMM_START_DONE, VMM_START_INIT, VMM_START_SIPI };
 _Static_assert(sizeof(struct vmm_cpu_slot) == 16, "trampoline.S");
 
 /* The vendor's half: twin files, the same names. Those behind "may be NULL" are one vendor's only. */
@@ -197,6 +199,7 @@ struct vmm {
     struct vmm_vcpu *vcpu[VMM_MAX_CPUS];
     struct vmm_cpu_slot *slot;         /* [I] [n_cpus] */
     uint8_t sipi_vector[VMM_MAX_CPUS]; /* [A] by APIC id: where the guest wants that processor to start */
+    uint8_t start[VMM_MAX_CPUS];       /* [A] by APIC id: enum vmm_start_state, what was sent to it last */
     uint64_t host_cr3;                 /* [I] */
     struct pt host_pt, npt;
     uint64_t ones_page;                                /* [I] what hidden memory reads as */
@@ -260,7 +263,8 @@ void vmm_msr_exit(struct vmm_vcpu *vcpu, const struct vmm_exit *exit);
 int vmm_apic_init(struct vmm *vmm);
 void vmm_apic_send_nmi(struct vmm *vmm, uint32_t apic_id);
 uint32_t vmm_apic_id(struct vmm *vmm);
-void vmm_flush_nested(struct vmm *vmm);
+/* False: a processor may still use what was mapped before. */
+bool vmm_flush_nested(struct vmm *vmm) VMM_MUST_CHECK;
 struct vmm_cpu_state vmm_sipi_state(uint8_t vector, uint32_t signature);
 
 int vmm_smp_init(struct vmm *vmm);

@@ -66,6 +66,7 @@ static __attribute__((no_stack_protector)) void ap_main(struct vmm_vcpu *vcpu) {
     vmm_host_enter(vcpu);
     vcpu->apic_id = vmm->slot[vcpu->index].apic_id;
     uint8_t vector = __atomic_load_n(&vmm->sipi_vector[vcpu->apic_id % VMM_MAX_CPUS], __ATOMIC_ACQUIRE);
+    __atomic_store_n(&vmm->start[vcpu->apic_id % VMM_MAX_CPUS], VMM_START_DONE, __ATOMIC_RELAXED);
     struct vmm_cpu_state state = vmm_sipi_state(vector, hw_cpuid(1, 0).eax);
     state.pat = hw_rdmsr(MSR_PAT); /* INIT leaves it */
     vmm_start(vcpu, &state);
@@ -92,20 +93,31 @@ int vmm_smp_init(struct vmm *vmm) {
     return 0;
 }
 
+/* Asked to leave the guest; false if it stays there: in an NMI handler that does not end, or with its APIC switched
+ * off. */
+static bool fetch_from_guest(struct vmm *vmm, struct vmm_vcpu *v) {
+    /* One NMI under way is enough, and a second could arrive when the first has been accounted for: the guest's. */
+    if (!__atomic_exchange_n(&v->kick, 1, __ATOMIC_SEQ_CST)) vmm_apic_send_nmi(vmm, v->apic_id);
+    for (unsigned spin = 0; spin < 1000000; spin++) {
+        if (!__atomic_load_n(&v->kick, __ATOMIC_ACQUIRE) || __atomic_load_n(&v->in_exit, __ATOMIC_ACQUIRE) ||
+            !__atomic_load_n(&v->running, __ATOMIC_ACQUIRE))
+            return true;
+        hw_pause();
+    }
+    return false;
+}
+
 /* Every processor drops its nested translations before the guest can use them again. One that is in an exit, as the
  * caller is, will see the new generation before it enters; one that waits for a start-up IPI flushes when it starts;
  * one in the guest is fetched by an NMI. Bounded, because two processors may do this at the same time. */
-void vmm_flush_nested(struct vmm *vmm) {
+bool vmm_flush_nested(struct vmm *vmm) {
+    bool all = true;
     __atomic_add_fetch(&vmm->npt_generation, 1, __ATOMIC_SEQ_CST); /* pairs with svm_run */
-    if (vmm->in_setup) return;
+    if (vmm->in_setup) return true;
     for (uint32_t i = 0; i < vmm->n_cpus; i++) {
         struct vmm_vcpu *v = vmm->vcpu[i];
         if (!__atomic_load_n(&v->running, __ATOMIC_ACQUIRE) || __atomic_load_n(&v->in_exit, __ATOMIC_SEQ_CST)) continue;
-        /* One NMI under way is enough, and a second could arrive when the first has been accounted for: the guest's. */
-        if (!__atomic_exchange_n(&v->kick, 1, __ATOMIC_SEQ_CST)) vmm_apic_send_nmi(vmm, v->apic_id);
-        for (unsigned spin = 0; spin < 1000000 && __atomic_load_n(&v->kick, __ATOMIC_ACQUIRE); spin++) {
-            if (__atomic_load_n(&v->in_exit, __ATOMIC_ACQUIRE)) break;
-            hw_pause();
-        }
+        if (!fetch_from_guest(vmm, v)) all = false;
     }
+    return all;
 }

@@ -148,23 +148,29 @@ int vmm_mmio_trap_writes(struct vmm *vmm, gpa_t base, uint64_t n_bytes, vmm_trap
                                        .counts_as = VMM_EXIT_APIC});
 }
 
+/* Pass the hook's place through again; it is nowhere then: a range of n from there holds no address a guest can form.
+ */
+static int leave(struct vmm *vmm, struct vmm_hook *h) {
+    uint64_t old = h->first;
+    h->first = UINT64_MAX;
+    return old == UINT64_MAX ? 0 : pt_map(&vmm->npt, old, old, h->n, format(vmm)->rwx);
+}
+
 int vmm_mmio_move(struct vmm *vmm, int handle, gpa_t base) {
     if (handle < 0 || (uint32_t)handle >= vmm->mmio.n) return VMM_E_INVAL;
     struct vmm_hook *h = &vmm->mmio.hook[handle];
     vmm_lock(&vmm->npt_lock);
-    if (h->first == base.v) {
-        vmm_unlock(&vmm->npt_lock);
-        return 0;
-    }
     int r = 0;
-    if (h->first != UINT64_MAX) r = pt_map(&vmm->npt, h->first, h->first, h->n, format(vmm)->rwx);
-    h->first = UINT64_MAX; /* nowhere: a range of n from here holds no address a guest can form */
-    if (!r && !trappable(vmm, base.v, h->n)) r = VMM_E_BUSY;
-    if (!r) {
-        h->first = base.v;
-        r = set_trap(vmm, h);
+    if (h->first != base.v) {
+        r = leave(vmm, h);
+        if (!r && !trappable(vmm, base.v, h->n)) r = VMM_E_BUSY;
+        if (!r) {
+            h->first = base.v;
+            r = set_trap(vmm, h);
+        }
+        if (!vmm_flush_nested(vmm) && !r) r = VMM_E_BUSY; /* a processor could still reach the new place directly */
+        if (r) (void)leave(vmm, h);
     }
     vmm_unlock(&vmm->npt_lock);
-    vmm_flush_nested(vmm); /* also when only the old place was given up: it costs nothing extra */
     return r;
 }

@@ -54,7 +54,8 @@ const struct crypt_xts_kernel *crypt_xts_kernel_best(uint32_t features);
 
 /* True if the kernel's answers are those of crypt_xts_kernel_portable, both ways, for a sample that uses every register
  * of every kernel. There are emulators whose AES instructions are wrong, and data must not depend on where it was
- * written. Needs 16 KiB of stack. MUST: the processor has kernel->needs. Clobbers kernel->clobbers. */
+ * written. At start, by one caller at a time: its buffers are static. MUST: the processor has kernel->needs. Clobbers
+ * kernel->clobbers. */
 bool crypt_xts_kernel_works(const struct crypt_xts_kernel *kernel);
 
 /* A key, ready for use. Contents private to this library. */

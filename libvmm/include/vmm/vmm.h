@@ -87,7 +87,7 @@ typedef enum vmm_verdict vmm_trap_fn(struct vmm_vcpu *vcpu, void *cookie, struct
 /* Memory-mapped I/O: whole pages of device memory. access->addr is the guest-physical address; an access is 1, 2, 4 or
  * 8 bytes and never crosses a page (wider or crossing ones arrive in pieces). VMM_PASS performs it on the device.
  * Returns a handle >= 0; VMM_E_BUSY if any page is RAM, the region or trapped already; VMM_E_FULL.
- * Context: setup, or any handler. */
+ * Context: setup. */
 int vmm_mmio_trap(struct vmm *vmm, gpa_t base, uint64_t n_bytes, vmm_trap_fn *fn, void *cookie) VMM_MUST_CHECK;
 /* Move a trap (a base address register was written). The old place is passed through again, even on error. On return no
  * processor still reaches the new place untrapped; a handler may still be running elsewhere. */

@@ -50,5 +50,6 @@ void vmx_mtrr_written(struct vmm_vcpu *vcpu) {
         vmm_space_refresh(vmm);
     }
     vmm_unlock(&vmm->npt_lock);
-    if (changed) vmm_flush_nested(vmm);
+    if (changed && !vmm_flush_nested(vmm))
+        vmm_log(vmm, "processor %u changed memory types: another one may still use the old ones", vcpu->index);
 }

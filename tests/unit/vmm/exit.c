@@ -353,6 +353,13 @@ Test(vmm_exit, our_own_fault_is_a_panic) {
     cr_assert_not_null(strstr(fake_hw.panic, "42"));
 }
 
+Test(vmm_exit, a_state_the_guest_made_is_its_own_end) {
+    guest_start();
+    struct vmm_exit failed = {.kind = VMM_EXIT_ENTRY_FAILED};
+    guest_exit((struct vmm_exit){.kind = VMM_EXIT_INTERRUPT});
+    cr_assert_eq(fake_run(handle, &failed), FAKE_TRIPLE_FAULT);
+}
+
 Test(vmm_exit, interrupts_and_init_need_nothing) {
     guest_start();
     guest_exit((struct vmm_exit){.kind = VMM_EXIT_INTERRUPT});

@@ -258,3 +258,20 @@ Test(vmm_alloc, whole_zeroed_pages_until_there_are_none) {
     guest.vmm.in_setup = false;
     cr_assert_null(vmm_alloc(v, 1));
 }
+
+Test(vmm_space, a_trap_that_not_everybody_sees_is_given_up) {
+    guest_start();
+    struct guest_trap t = {.answer = VMM_SKIP};
+    int h = vmm_mmio_trap(&guest.vmm, gpa(GUEST_DEVICE), 0x1000, guest_trap, &t);
+    guest.vmm.in_setup = false;
+    guest.vcpu[0].in_exit = true;
+    guest.vcpu[1].running = 1; /* and stays in the guest */
+    guest.vcpu[1].in_exit = false;
+    for (unsigned i = 0; i < 2; i++) { /* asking again does not make it true */
+        cr_assert_eq(vmm_mmio_move(&guest.vmm, h, gpa(DEVICE2)), VMM_E_BUSY);
+        cr_assert_null(vmm_hook_find(&guest.vmm.mmio, DEVICE2));
+    }
+    guest.vcpu[1].running = 0;
+    cr_assert_eq(vmm_mmio_move(&guest.vmm, h, gpa(DEVICE2)), 0);
+    cr_assert_not_null(vmm_hook_find(&guest.vmm.mmio, DEVICE2));
+}
