@@ -12,6 +12,8 @@ static inline bool hw_vmx_on(uint64_t region_pa) {
     return !failed;
 }
 
+static inline void hw_vmx_off(void) { __asm__ volatile("vmxoff" : : : "cc", "memory"); }
+
 static inline bool hw_vmx_clear(uint64_t vmcs_pa) {
     bool failed;
     __asm__ volatile("vmclear %1" : "=@ccbe"(failed) : "m"(vmcs_pa) : "memory");

@@ -1,5 +1,6 @@
 /* see hw_vmx.h */
 #include "hw_vmx.h"
+#include "host.h"
 #include "vmx/vmx.h"
 
 struct fake_vmx fake_vmx;
@@ -8,6 +9,8 @@ bool hw_vmx_on(uint64_t region_pa) {
     fake_vmx.on = region_pa;
     return !fake_vmx.refuse;
 }
+
+void hw_vmx_off(void) { fake_vmx.on = 0; }
 
 bool hw_vmx_clear(uint64_t vmcs_pa) { return vmcs_pa != fake_vmx.on; }
 
@@ -47,6 +50,11 @@ bool hw_xsetbv_safe(uint32_t index, uint64_t v) {
 void hw_write_dr6(uint64_t v) { fake_hw.dr6 = v; }
 
 /* ---- vmx_run.S ---- */
+
+void host_switch_stack(struct vmm_vcpu *vcpu, uint64_t stack_top, void (*fn)(struct vmm_vcpu *)) {
+    if (!fn || stack_top != vcpu->stack_top) fake_fail("another stack than the processor's own");
+    fake_finish(FAKE_STOPPED);
+}
 
 const uint8_t vmx_run_from[8], vmx_run_to[8], vmx_run_nmi[8], vmx_run_exit[8];
 

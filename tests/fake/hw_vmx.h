@@ -20,6 +20,7 @@ struct fake_vmx {
 extern struct fake_vmx fake_vmx;
 
 bool hw_vmx_on(uint64_t region_pa);
+void hw_vmx_off(void);
 bool hw_vmx_clear(uint64_t vmcs_pa);
 bool hw_vmx_load(uint64_t vmcs_pa);
 uint64_t hw_vmx_read(uint32_t field);

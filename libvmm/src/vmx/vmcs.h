@@ -156,7 +156,6 @@
 #define VMX_EXIT_INTERRUPT     1u
 #define VMX_EXIT_TRIPLE_FAULT  2u
 #define VMX_EXIT_INIT          3u
-#define VMX_EXIT_SIPI          4u
 #define VMX_EXIT_NMI_WINDOW    8u
 #define VMX_EXIT_TASK_SWITCH   9u
 #define VMX_EXIT_CPUID         10u

@@ -55,8 +55,7 @@ static enum vmm_exit_kind kind_of(const struct vmx_words *w) {
         return FIELD_GET(EVENT_TYPE, w->exit_event) == EVENT_TYPE_NMI ? VMM_EXIT_NMI : VMM_EXIT_OTHER;
     case VMX_EXIT_INTERRUPT: return VMM_EXIT_INTERRUPT;
     case VMX_EXIT_TRIPLE_FAULT: return VMM_EXIT_SHUTDOWN;
-    case VMX_EXIT_INIT:
-    case VMX_EXIT_SIPI: return VMM_EXIT_INIT;
+    case VMX_EXIT_INIT: return VMM_EXIT_INIT;
     case VMX_EXIT_NMI_WINDOW: return VMM_EXIT_IRET;
     case VMX_EXIT_CPUID: return VMM_EXIT_CPUID;
     case VMX_EXIT_VMCALL: return VMM_EXIT_HYPERCALL;

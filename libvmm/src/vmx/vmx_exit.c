@@ -3,6 +3,7 @@
  * "Multiple-Processor (MP) Initialization". */
 #include <hw_vmx.h>
 #include <string.h>
+#include "../host.h"
 #include "../msr_regs.h"
 #include "vmx.h"
 #include "vmx_cr0.h"
@@ -63,31 +64,38 @@ static void xsetbv(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
 
 /* ---- INIT and start-up IPI ---- */
 
-static void start_over(struct vmm_vcpu *vcpu, uint32_t activity) {
-    uint8_t vector = __atomic_load_n(&vcpu->vmm->sipi_vector[vcpu->apic_id % VMM_MAX_CPUS], __ATOMIC_ACQUIRE);
-    struct vmm_cpu_state state = vmm_sipi_state(vector, hw_cpuid(1, 0).eax);
-    state.pat = get(VMCS_GUEST_PAT); /* INIT leaves it */
-    vmx_load(vcpu, &state);
-    set(VMCS_GUEST_ACTIVITY, activity);
-    vcpu->inject = (struct vmm_event){.type = VMM_EVENT_NONE};
-    vcpu->nmi_blocked = vcpu->nmi_pending = false;
-    vcpu->vmm->ops->iret_exit(vcpu, false);
+static void start_again(struct vmm_vcpu *vcpu) { vmm_start(vcpu, &vcpu->start); }
+
+/* What INIT leaves as it is, and our own values stand in for while we run. */
+static void give_back_msrs(void) {
+    hw_wrmsr(MSR_PAT, get(VMCS_GUEST_PAT));
+    hw_wrmsr(MSR_SYSENTER_CS, get(VMCS_GUEST_SYSENTER_CS));
+    hw_wrmsr(MSR_SYSENTER_ESP, get(VMCS_GUEST_SYSENTER_ESP));
+    hw_wrmsr(MSR_SYSENTER_EIP, get(VMCS_GUEST_SYSENTER_EIP));
 }
 
-/* A waiting processor takes no NMI, so nobody may wait for it: see vmm_flush_nested. */
+/* An INIT ends the guest's turn, it does not restart us. We leave VMX operation, which holds INITs back, and wait for
+ * the start-up IPI here rather than in the guest's wait-for-SIPI state: we see it being sent, so none is lost while
+ * this exit is under way. Should another INIT come (or this one once more: some processors keep it pending), it takes
+ * its natural course, and the start-up IPI leads through the trampoline as on the other vendor. */
 static void init_signal(struct vmm_vcpu *vcpu) {
+    struct vmm *vmm = vcpu->vmm;
+    uint8_t *start = &vmm->start[vcpu->apic_id % VMM_MAX_CPUS], done = VMM_START_DONE;
     if (hw_rdmsr(MSR_APIC_BASE) & APIC_BASE_BSC) {
         vcpu->shutdown = true; /* it would go to the firmware's reset vector: the whole machine does */
         return;
     }
     __atomic_store_n(&vcpu->running, 0, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&vcpu->kick, 0, __ATOMIC_RELEASE);
-    start_over(vcpu, ACTIVITY_WAIT_SIPI);
-}
-
-static void startup_ipi(struct vmm_vcpu *vcpu) {
-    start_over(vcpu, ACTIVITY_ACTIVE);
-    __atomic_store_n(&vcpu->running, 1, __ATOMIC_SEQ_CST); /* pairs with vmm_flush_nested, as in vmm_start */
+    (void)__atomic_compare_exchange_n(start, &done, VMM_START_INIT, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    give_back_msrs();
+    VMM_ASSERT(hw_vmx_clear(vmx_cpu_of(vcpu)->vmcs));
+    hw_vmx_off();
+    while (__atomic_load_n(start, __ATOMIC_ACQUIRE) != VMM_START_SIPI) hw_pause(); /* pairs with command_write */
+    __atomic_store_n(start, VMM_START_DONE, __ATOMIC_RELAXED);
+    uint8_t vector = __atomic_load_n(&vmm->sipi_vector[vcpu->apic_id % VMM_MAX_CPUS], __ATOMIC_ACQUIRE);
+    vcpu->start = vmm_sipi_state(vector, hw_cpuid(1, 0).eax);
+    vcpu->start.pat = hw_rdmsr(MSR_PAT);
+    host_switch_stack(vcpu, vcpu->stack_top, start_again);
 }
 
 /* The processor leaves task switches to software: 25.4.2 "Treatment of Task Switches". Only 32-bit systems make any,
@@ -100,7 +108,6 @@ static void task_switch(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
 bool vmx_other(struct vmm_vcpu *vcpu, struct vmm_exit *exit) {
     switch (FIELD_GET(REASON_BASIC, exit->raw[0])) {
     case VMX_EXIT_INIT: init_signal(vcpu); return true;
-    case VMX_EXIT_SIPI: startup_ipi(vcpu); return true;
     case VMX_EXIT_TASK_SWITCH: task_switch(vcpu, exit); return true;
     case VMX_EXIT_CR_ACCESS: cr_access(vcpu, exit); return true;
     case VMX_EXIT_XSETBV: xsetbv(vcpu, exit); return true;

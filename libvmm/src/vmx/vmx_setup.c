@@ -127,7 +127,9 @@ static void write_host(const struct vmm_vcpu *vcpu) {
 }
 
 void vmx_ready(struct vmm_vcpu *vcpu) {
-    const struct vmx_cpu *cpu = vmx_cpu_of(vcpu);
+    struct vmx_cpu *cpu = vmx_cpu_of(vcpu);
+    cpu->launched = cpu->nmi_window = false;
+    __atomic_store_n(&cpu->nmi_in_host, 0, __ATOMIC_RELAXED);
     hw_write_cr4(hw_read_cr4() | CR4_VMXE);
     if (!hw_vmx_on(cpu->vmxon) || !hw_vmx_clear(cpu->vmcs) || !hw_vmx_load(cpu->vmcs))
         vmm_panic("VT-x refuses to be entered: feature control %lx, cr0 %lx, cr4 %lx", hw_rdmsr(MSR_FEATURE_CONTROL),

@@ -15,7 +15,7 @@ Test(vmx_decode, every_reason) {
     } rows[] = {{1, VMM_EXIT_INTERRUPT},
                 {2, VMM_EXIT_SHUTDOWN},
                 {3, VMM_EXIT_INIT},
-                {4, VMM_EXIT_INIT},
+                {4, VMM_EXIT_OTHER},
                 {8, VMM_EXIT_IRET},
                 {9, VMM_EXIT_OTHER},
                 {10, VMM_EXIT_CPUID},

@@ -290,24 +290,48 @@ Test(vmx_ops, xsetbv_and_invd) {
     cr_assert(fake_count(FAKE_WBINVD) == 1 && cpu->rip == 0x1005);
 }
 
+static void send_sipi(void) {
+    cr_assert_eq(cpu->running, 0, "while it waits nobody waits for it");
+    cr_assert_eq(fake_vmx.on, 0, "outside VMX operation: the next INIT takes its natural course");
+    guest.vmm.sipi_vector[1] = 0x42;
+    guest.vmm.start[1] = VMM_START_SIPI;
+}
+
+static void init_exit(void *unused) {
+    (void)unused;
+    exit_now(3, 0, 0);
+}
+
 Test(vmx_ops, init_and_startup_ipi) {
     start();
     struct vmm_cpu_state st = firmware();
     ops->load(cpu, &st);
     fake_msr_find(MSR_APIC_BASE)->value &= ~UINT64_C(0x100); /* not the bootstrap processor */
+    fake_msr(MSR_PAT, 0, UINT64_MAX);
     cpu->running = 1;
     cpu->apic_id = 1;
-    exit_now(3, 0, 0);
-    cr_assert(F(0x4826) == 3 && cpu->running == 0);
-    exit_now(3, 0, 0);
-    cr_assert_eq(F(0x4826), 3, "a second INIT changes nothing");
-    guest.vmm.sipi_vector[1] = 0x42;
-    exit_now(4, 0x9f, 0);
-    cr_assert(F(0x4826) == 0 && cpu->running == 1);
-    cr_assert(F(0x0802) == 0x4200 && F(0x6808) == 0x42000 && cpu->rip == 0);
-    cr_assert_eq(cpu->gpr[VMM_RDX], 0x50654);
-    cr_assert_eq(F(0x6800), 0x60000030);
-    cr_assert_eq(F(0x2804), 0x0007040600070406, "PAT is kept");
+    F(0x6826) = 0x999;
+    fake_hw.on_pause = send_sipi;
+    cr_assert_eq(fake_run(init_exit, NULL), FAKE_STOPPED);
+    cr_assert(fake_hw.n_pauses == 1 && guest.vmm.start[1] == VMM_START_DONE);
+    cr_assert_eq(fake_msr_find(0x176)->value, 0x999, "INIT leaves the system-call registers");
+    cr_assert(cpu->start.seg[VMM_CS].selector == 0x4200 && cpu->start.seg[VMM_CS].base == 0x42000 &&
+              cpu->start.rip == 0);
+    cr_assert_eq(cpu->start.gpr[VMM_RDX], 0x50654);
+    cr_assert_eq(cpu->start.pat, 0x0007040600070406, "PAT is kept");
+    ops->ready(cpu);
+    ops->load(cpu, &cpu->start);
+    cr_assert(F(0x0802) == 0x4200 && F(0x6808) == 0x42000 && F(0x6800) == 0x60000030 && F(0x6826) == 0x999);
+    run(10);
+    cr_assert(!fake_vmx.run_launched, "a cleared VMCS must be launched anew");
+}
+
+Test(vmx_ops, init_of_the_bootstrap_processor_resets) {
+    start();
+    struct vmm_cpu_state st = firmware();
+    ops->load(cpu, &st);
+    fake_msr_find(MSR_APIC_BASE)->value |= 0x100;
+    cr_assert_eq(fake_run(init_exit, NULL), FAKE_TRIPLE_FAULT);
 }
 
 static void task_switch(void *unused) {
