@@ -35,6 +35,7 @@ def test_debian(lab):
     assert NATIVE or any(int(ones) >= 1024 for _, _, ones in regions), "no reserved memory reads as ones"
 
 
+@pytest.mark.xfail(reason="Bochs 2.7 keeps an INIT pending behind its exit; it can strike after the start-up IPI was sent")
 def test_debian_with_two_processors(lab):
     """hotplug: INIT and start-up IPIs, three times over."""
     text = run(lab, "cpus,hotplug", 2, "corei7_skylake_x")
