@@ -131,6 +131,13 @@ static int init_controllers(struct product *p) {
     return 0;
 }
 
+/* The launch will be undone, and with it the memory that the controllers were given. */
+static void release_controllers(struct product *p) {
+    for (unsigned i = 0; i < MAX_CONTROLLERS; i++)
+        if (dvi_ahci_release(&p->ahci[i]))
+            vmm_log(p->machine.vmm, "sekisho: an AHCI controller does not stop, its bus mastering stays off");
+}
+
 int sekisho_setup(struct vmm *vmm, void *arg) {
     struct sekisho_settings *s = arg;
     struct product *p = vmm_alloc(vmm, sizeof *p);
@@ -146,6 +153,7 @@ int sekisho_setup(struct vmm *vmm, void *arg) {
         return -1;
     }
     int r = init_controllers(p);
+    if (r) release_controllers(p);
     p->started = true;
     return r;
 }

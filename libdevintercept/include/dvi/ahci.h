@@ -98,7 +98,9 @@ struct dvi_ahci_port {
     uint32_t refused; /* of these: replaced by NOP */
     uint32_t sact;    /* PxSACT as the guest sees it */
     bool st;          /* the guest set ST, and the device has it */
-    bool known;       /* what follows is true of the device that is attached now */
+    bool taken;       /* dvi_ahci_release has to give it back, with what firmware had in it: */
+    uint32_t was_cmd, was_ie, was_fbs; /* [I] PxCMD, PxIE and PxFBS */
+    bool known;                        /* what follows is true of the device that is attached now */
     struct dvi_disk_id id;
     const struct dvi_policy *policy;
     struct dvi_ahci_slot slot[DVI_AHCI_N_SLOTS];
@@ -109,19 +111,21 @@ struct dvi_ahci {
     struct dvi_ahci_config config; /* [I] */
     struct dvi_bdf bdf;            /* [I] */
     struct vmm_lock lock;
-    uint64_t abar;            /* [L] address of the registers */
-    uint32_t abar_bytes;      /* [I] */
-    int trap;                 /* [I] handle of the register trap */
-    unsigned idp;             /* [I] index/data pair in configuration space; 0: none */
-    bool trapped;             /* [L] the trap lies on abar; if not, memory decoding is off */
-    bool decoding;            /* [L] memory decoding is on */
-    bool sizing;              /* [L] the guest wrote all ones to the BAR and will read its size */
-    bool resetting;           /* [L] GHC.HR was set and not yet seen clear */
-    uint32_t cap, pi;         /* [I] as firmware left them */
-    uint32_t slots;           /* [I] bit per slot that exists */
-    uint8_t *pool;            /* [I] */
-    hpa_t pool_bus;           /* [I] */
-    uint32_t n_pages, n_free; /* [I], [L] */
+    uint64_t abar;       /* [L] address of the registers */
+    uint32_t abar_bytes; /* [I] */
+    int trap;            /* [I] handle of the register trap */
+    unsigned idp;        /* [I] index/data pair in configuration space; 0: none */
+    bool taken;          /* [L] dvi_ahci_release has to give it back, with what firmware had in it: */
+    uint32_t was_command, was_ghc, was_ccc; /* [I] COMMAND, GHC and CCC_CTL */
+    bool trapped;                           /* [L] the trap lies on abar; if not, memory decoding is off */
+    bool decoding;                          /* [L] memory decoding is on */
+    bool sizing;                            /* [L] the guest wrote all ones to the BAR and will read its size */
+    bool resetting;                         /* [L] GHC.HR was set and not yet seen clear */
+    uint32_t cap, pi;                       /* [I] as firmware left them */
+    uint32_t slots;                         /* [I] bit per slot that exists */
+    uint8_t *pool;                          /* [I] */
+    hpa_t pool_bus;                         /* [I] */
+    uint32_t n_pages, n_free;               /* [I], [L] */
     uint64_t used[DVI_AHCI_MAX_POOL / VMM_PAGE_BYTES / 64]; /* [L] bit per page */
     uint32_t waiting;                                       /* [L] bit per port with slots that wait */
     uint32_t stopping; /* [L] bit per port that is stopping: ST was cleared, but memory of its commands may be in use */
@@ -138,9 +142,19 @@ struct dvi_ahci {
  *   - DVI_E_CONFIG: pool_bytes, or the function has no ABAR;
  *   - DVI_E_NOMEM: dma_alloc gave nothing;
  *   - DVI_E_DEVICE: a port did not stop, and the guest MUST NOT be started with this controller;
- *   - or what host->mmio_trap and host->pci_trap say. */
+ *   - or what host->mmio_trap and host->pci_trap say.
+ * After an error the controller was given back as by dvi_ahci_release. */
 int dvi_ahci_init(struct dvi_ahci *ahci, const struct dvi_host *host, struct dvi_bdf bdf,
                   const struct dvi_ahci_config *config) VMM_MUST_CHECK;
+
+/* Give the controller back as firmware had it, because the launch will be undone: ports stop, and run again from the
+ * guest's own PxCLB and PxFB if they ran; interrupt enables and COMMAND are restored. What IDENTIFY DEVICE at init did
+ * to PxTFD stays; PxSERR.DIAG.X and .N, which init may clear, are lost. Start only, after dvi_ahci_init; about a second
+ * a port at most. MUST: the guest has not run since init; the traps, which stay, go with the launch. The second time,
+ * and on zeroed storage, nothing happens.
+ * 0, or DVI_E_DEVICE: a port did not stop while it uses our memory: bus mastering is off, and MUST stay off until the
+ * controller was reset. Source: AHCI 1.3.1, 10.1.2 "System Software Specific Initialization". */
+int dvi_ahci_release(struct dvi_ahci *ahci) VMM_MUST_CHECK;
 
 /* A copy of the counters. Any processor. */
 struct dvi_ahci_stats dvi_ahci_stats(struct dvi_ahci *ahci);

@@ -54,11 +54,15 @@ static int add_port(struct dvi_ahci *a, unsigned n) {
 
 /* All ports of the controller, with memory decoding and bus mastering on. */
 static int take_ports(struct dvi_ahci *a) {
-    ahci_wr(a, AHCI_GHC, ahci_rd(a, AHCI_GHC) | AHCI_GHC_AE);
+    a->was_ghc = ahci_rd(a, AHCI_GHC);
+    ahci_wr(a, AHCI_GHC, a->was_ghc | AHCI_GHC_AE);
     a->cap = ahci_rd(a, AHCI_CAP);
     a->pi = ahci_rd(a, AHCI_PI);
     a->slots = (uint32_t)(BIT(FIELD_GET(AHCI_CAP_NCS, a->cap) + 1) - 1);
-    if (a->cap & AHCI_CAP_CCCS) ahci_wr(a, AHCI_CCC_CTL, 0);
+    if (a->cap & AHCI_CAP_CCCS) {
+        a->was_ccc = ahci_rd(a, AHCI_CCC_CTL);
+        ahci_wr(a, AHCI_CCC_CTL, 0);
+    }
     int error = alloc_pool(a);
     FOR_EACH_BIT(n, a->pi) {
         if (AHCI_PORT(n + 1) > a->abar_bytes) return DVI_E_CONFIG;
@@ -78,6 +82,25 @@ static void log_disks(const struct dvi_ahci *a) {
     }
 }
 
+static int take_controller(struct dvi_ahci *a) {
+    const struct dvi_host *host = a->host;
+    a->was_command = host->pci_read(host->ctx, a->bdf, PCI_COMMAND, 2);
+    a->taken = true;
+    uint32_t command = a->was_command & ~(uint32_t)PCI_COMMAND_IO;
+    host->pci_write(host->ctx, a->bdf, PCI_COMMAND, 2, command | PCI_COMMAND_MEM | PCI_COMMAND_BM);
+    int error = take_ports(a);
+    host->pci_write(host->ctx, a->bdf, PCI_COMMAND, 2, command);
+    if (error) return error;
+
+    uint64_t first = a->abar & ~VMM_PAGE_MASK;
+    uint64_t end = (a->abar + a->abar_bytes + VMM_PAGE_MASK) & ~VMM_PAGE_MASK;
+    a->trap = host->mmio_trap(host->ctx, gpa(first), end - first, ahci_on_mmio, a);
+    if (a->trap < 0) return a->trap;
+    a->trapped = true;
+    a->decoding = command & PCI_COMMAND_MEM;
+    return host->pci_trap(host->ctx, a->bdf, ahci_on_pci, a);
+}
+
 int dvi_ahci_init(struct dvi_ahci *a, const struct dvi_host *host, struct dvi_bdf bdf,
                   const struct dvi_ahci_config *config) {
     memset(a, 0, sizeof *a);
@@ -87,22 +110,27 @@ int dvi_ahci_init(struct dvi_ahci *a, const struct dvi_host *host, struct dvi_bd
     if (config->pool_bytes < DVI_AHCI_MIN_POOL || config->pool_bytes > DVI_AHCI_MAX_POOL) return DVI_E_CONFIG;
     if (config->pool_bytes % VMM_PAGE_BYTES) return DVI_E_CONFIG;
     int error = find_registers(a);
-    if (error) return error;
+    if (!error) error = take_controller(a);
+    if (!error)
+        log_disks(a);
+    else if (dvi_ahci_release(a))
+        error = DVI_E_DEVICE;
+    return error;
+}
 
-    uint32_t command = host->pci_read(host->ctx, bdf, PCI_COMMAND, 2) & ~(uint32_t)PCI_COMMAND_IO;
-    host->pci_write(host->ctx, bdf, PCI_COMMAND, 2, command | PCI_COMMAND_MEM | PCI_COMMAND_BM);
-    error = take_ports(a);
-    host->pci_write(host->ctx, bdf, PCI_COMMAND, 2, command);
-    if (error) return error;
-
-    uint64_t first = a->abar & ~VMM_PAGE_MASK;
-    uint64_t end = (a->abar + a->abar_bytes + VMM_PAGE_MASK) & ~VMM_PAGE_MASK;
-    a->trap = host->mmio_trap(host->ctx, gpa(first), end - first, ahci_on_mmio, a);
-    if (a->trap < 0) return a->trap;
-    a->trapped = true;
-    a->decoding = command & PCI_COMMAND_MEM;
-    error = host->pci_trap(host->ctx, bdf, ahci_on_pci, a);
-    if (!error) log_disks(a);
+int dvi_ahci_release(struct dvi_ahci *a) {
+    if (!a->taken) return 0;
+    a->taken = false;
+    const struct dvi_host *host = a->host;
+    uint32_t command = a->was_command;
+    host->pci_write(host->ctx, a->bdf, PCI_COMMAND, 2, command | PCI_COMMAND_MEM | PCI_COMMAND_BM);
+    int error = 0;
+    for (unsigned n = 0; n < DVI_AHCI_N_PORTS; n++)
+        if (ahci_give_back(a, &a->port[n])) error = DVI_E_DEVICE;
+    if (a->cap & AHCI_CAP_CCCS) ahci_wr(a, AHCI_CCC_CTL, a->was_ccc);
+    if (!(a->was_ghc & AHCI_GHC_AE)) ahci_wr(a, AHCI_GHC, a->was_ghc);
+    if (error) command &= ~(uint32_t)PCI_COMMAND_BM;
+    host->pci_write(host->ctx, a->bdf, PCI_COMMAND, 2, command);
     return error;
 }
 

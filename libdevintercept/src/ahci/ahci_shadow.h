@@ -128,6 +128,9 @@ bool ahci_fis_install(const struct dvi_ahci *a, const struct dvi_ahci_port *p) V
 /* Take over one port from firmware. 0, or DVI_E_DEVICE. */
 int ahci_takeover(struct dvi_ahci *a, struct dvi_ahci_port *p) VMM_MUST_CHECK;
 
+/* Undo that, however far it came. 0, or DVI_E_DEVICE: it did not stop, and still uses our memory. */
+int ahci_give_back(const struct dvi_ahci *a, struct dvi_ahci_port *p) VMM_MUST_CHECK;
+
 /* --- ahci_mmio.c, ahci_pci.c: trap handlers --- */
 
 enum vmm_verdict ahci_on_mmio(void *cookie, struct vmm_access *access);

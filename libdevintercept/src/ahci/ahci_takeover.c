@@ -28,6 +28,23 @@ static bool stop(const struct dvi_ahci *a, const struct dvi_ahci_port *p) {
     return wait_reg(a, reg, AHCI_PxCMD_FR, 0, STOP_US);
 }
 
+/* MUST: the port is stopped. */
+static void restart(const struct dvi_ahci *a, const struct dvi_ahci_port *p, uint32_t run) {
+    uint64_t reg = p->regs + AHCI_PxCMD;
+    uint32_t now = ahci_rd(a, reg);
+    if (run & AHCI_PxCMD_FRE) ahci_wr(a, reg, now | AHCI_PxCMD_FRE);
+    if (run & AHCI_PxCMD_ST) ahci_wr(a, reg, now | run);
+}
+
+static uint64_t cmdlist(const struct dvi_ahci *a, const struct dvi_ahci_port *p) {
+    return ahci_rd(a, p->regs + AHCI_PxCLB) | (uint64_t)ahci_rd(a, p->regs + AHCI_PxCLBU) << 32;
+}
+
+static void install_clb(const struct dvi_ahci *a, const struct dvi_ahci_port *p, uint64_t addr) {
+    ahci_wr(a, p->regs + AHCI_PxCLB, (uint32_t)addr);
+    ahci_wr(a, p->regs + AHCI_PxCLBU, (uint32_t)(addr >> 32));
+}
+
 static void install_fb(const struct dvi_ahci *a, const struct dvi_ahci_port *p, uint64_t addr) {
     ahci_wr(a, p->regs + AHCI_PxFB, (uint32_t)addr);
     ahci_wr(a, p->regs + AHCI_PxFBU, (uint32_t)(addr >> 32));
@@ -80,10 +97,12 @@ static int take(struct dvi_ahci *a, struct dvi_ahci_port *p) {
 }
 
 int ahci_takeover(struct dvi_ahci *a, struct dvi_ahci_port *p) {
-    uint64_t reg = p->regs + AHCI_PxCMD;
-    uint32_t cmd = ahci_rd(a, reg), ie = ahci_rd(a, p->regs + AHCI_PxIE);
-    p->clb = ahci_rd(a, p->regs + AHCI_PxCLB) | (uint64_t)ahci_rd(a, p->regs + AHCI_PxCLBU) << 32;
+    uint32_t cmd = p->was_cmd = ahci_rd(a, p->regs + AHCI_PxCMD);
+    p->was_ie = ahci_rd(a, p->regs + AHCI_PxIE);
+    if (a->cap & AHCI_CAP_FBSS) p->was_fbs = ahci_rd(a, p->regs + AHCI_PxFBS);
+    p->clb = cmdlist(a, p);
     p->fb = ahci_rd(a, p->regs + AHCI_PxFB) | (uint64_t)ahci_rd(a, p->regs + AHCI_PxFBU) << 32;
+    p->taken = true;
 
     ahci_wr(a, p->regs + AHCI_PxIE, 0);
     if (cmd & AHCI_PxCMD_ST) { /* a command that hangs is lost, as its driver will find out */
@@ -95,10 +114,26 @@ int ahci_takeover(struct dvi_ahci *a, struct dvi_ahci_port *p) {
 
     uint32_t run = cmd & (AHCI_PxCMD_FRE | AHCI_PxCMD_ST);
     if (!ahci_fis_install(a, p)) run = 0;
-    uint32_t now = ahci_rd(a, reg);
-    if (run & AHCI_PxCMD_FRE) ahci_wr(a, reg, now | AHCI_PxCMD_FRE);
-    if (run & AHCI_PxCMD_ST) ahci_wr(a, reg, now | run);
+    restart(a, p, run);
     p->st = run & AHCI_PxCMD_ST;
-    ahci_wr(a, p->regs + AHCI_PxIE, ie);
+    ahci_wr(a, p->regs + AHCI_PxIE, p->was_ie);
     return 0;
+}
+
+int ahci_give_back(const struct dvi_ahci *a, struct dvi_ahci_port *p) {
+    if (!p->taken) return 0;
+    p->taken = false;
+    ahci_wr(a, p->regs + AHCI_PxIE, 0);
+    bool stopped = stop(a, p);
+    if (stopped) {
+        install_clb(a, p, p->clb);
+        install_fb(a, p, p->fb);
+        if (a->cap & AHCI_CAP_FBSS) ahci_wr(a, p->regs + AHCI_PxFBS, p->was_fbs);
+        uint32_t pma = p->was_cmd & AHCI_PxCMD_PMA;
+        if (pma) ahci_wr(a, p->regs + AHCI_PxCMD, ahci_rd(a, p->regs + AHCI_PxCMD) | pma);
+        restart(a, p, p->was_cmd & (AHCI_PxCMD_FRE | AHCI_PxCMD_ST));
+    }
+    ahci_wr(a, p->regs + AHCI_PxIE, p->was_ie);
+    /* One that never stopped was not given our memory. */
+    return stopped || cmdlist(a, p) == p->clb ? 0 : DVI_E_DEVICE;
 }

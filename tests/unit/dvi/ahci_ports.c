@@ -121,6 +121,123 @@ Test(ahci_ports_own, what_init_refuses) {
     cr_expect_eq(bench_init_mediator(b, POOL), DVI_E_CONFIG, "no ABAR");
 }
 
+/* --- giving back --- */
+
+struct snapshot {
+    uint8_t config[256];
+    uint32_t reg[AHCI_MODEL_BYTES / 4];
+};
+
+/* As the device has it, past all traps; but not the error register, which IDENTIFY DEVICE changes. */
+static void snapshot(struct snapshot *out) {
+    memcpy(out->config, b->fn->config, sizeof out->config);
+    for (unsigned i = 0; i < AHCI_MODEL_BYTES / 4; i++) out->reg[i] = (uint32_t)ahci_model_read(&b->m, 4 * i, 4);
+    for (unsigned p = 0; p < AHCI_MODEL_PORTS; p++) out->reg[(W_PORT(p) + W_TFD) / 4] &= 0xff;
+}
+
+static void expect_as_before(const struct snapshot *before) {
+    struct snapshot now;
+    snapshot(&now);
+    for (unsigned i = 0; i < AHCI_MODEL_BYTES / 4; i++)
+        cr_expect_eq(now.reg[i], before->reg[i], "register %#x: %#x, was %#x", 4 * i, now.reg[i], before->reg[i]);
+    for (unsigned i = 0; i < sizeof now.config; i++)
+        cr_expect_eq(now.config[i], before->config[i], "configuration %#x", i);
+}
+
+/* Port 0 runs, port 1 too or not; I/O decoding is on; interrupts are. */
+static void machine_to_give_back(bool second_runs, struct snapshot *before) {
+    b = calloc(1, sizeof *b);
+    bench_set_up_machine(b, &(struct bench_options){.seed = 7, .firmware_running = second_runs});
+    ahci_model_write(&b->m, W_GHC, 4, W_GHC_AE | W_GHC_IE);
+    if (!second_runs) bench_start_ports(b, 0);
+    for (unsigned p = 0; p < BENCH_PORTS; p++) {
+        ahci_model_write(&b->m, W_PORT(p) + W_SERR, 4, UINT32_MAX);
+        ahci_model_write(&b->m, W_PORT(p) + W_PxIS, 4, UINT32_MAX);
+        ahci_model_write(&b->m, W_PORT(p) + W_PxIE, 4, W_IS_TFES | W_IS_DHRS);
+    }
+    b->fn->config[PCI_COMMAND] = PCI_COMMAND_IO | PCI_COMMAND_MEM | PCI_COMMAND_BM;
+    ahci_model_settle(&b->m);
+    snapshot(before);
+}
+
+/* The launch is undone: no traps, and the region is anyone's. */
+static void undo_launch(void) {
+    memset(b->f.trap, 0, sizeof b->f.trap);
+    b->fn->trap = NULL;
+    b->fn->must_trap = false;
+    b->bare = true;
+    memset(b->f.region, 0xee, FAKE_REGION_BYTES);
+}
+
+static void expect_disks_work(bool second_runs) {
+    if (!second_runs) bench_start_ports(b, 1);
+    b->m.auto_step = 30;
+    for (unsigned p = 0; p < BENCH_PORTS; p++) {
+        bench_do(b, p, W_WRITE_DMA_EXT, 150, 20, 4096);
+        bench_do(b, p, W_READ_DMA_EXT, 140, 40, 512);
+    }
+    cr_expect_eq(b->n_ok, 2 * BENCH_PORTS);
+    bench_check_idle(b);
+}
+
+Test(ahci_ports_own, gives_back) {
+    struct snapshot before;
+    for (unsigned second_runs = 0; second_runs < 2; second_runs++) {
+        if (second_runs) tear_down();
+        machine_to_give_back(second_runs, &before);
+        cr_assert_eq(bench_init_mediator(b, POOL), 0);
+        cr_expect_neq(b->m.port[0].clb, bench_list(0));
+        cr_expect_eq(b->fn->config[PCI_COMMAND] & PCI_COMMAND_IO, 0);
+        cr_expect_eq(dvi_ahci_release(&b->a), 0);
+        expect_as_before(&before);
+        undo_launch();
+        unsigned n_writes = b->f.n_device_writes;
+        cr_expect_eq(dvi_ahci_release(&b->a), 0);
+        cr_expect_eq(b->f.n_device_writes, n_writes, "the second time nothing happens");
+        expect_disks_work(second_runs);
+    }
+}
+
+Test(ahci_ports_own, gives_back_what_was_off) {
+    struct snapshot before;
+    machine_to_give_back(true, &before);
+    ahci_model_write(&b->m, W_GHC, 4, 0);
+    b->fn->config[PCI_COMMAND] = 0;
+    snapshot(&before);
+    cr_assert_eq(bench_init_mediator(b, POOL), 0);
+    cr_expect_eq(dvi_ahci_release(&b->a), 0);
+    expect_as_before(&before);
+}
+
+/* No memory for the second port; and all ports, but no trap. */
+Test(ahci_ports_own, an_init_that_fails_gives_back) {
+    struct snapshot before;
+    machine_to_give_back(true, &before);
+    uint64_t used = b->f.region_used;
+    b->f.region_used = FAKE_REGION_BYTES - POOL - 0x41000 - VMM_PAGE_BYTES;
+    cr_expect_eq(bench_init_mediator(b, POOL), DVI_E_NOMEM);
+    cr_expect_neq(b->a.port[0].mem, NULL, "the first had some");
+    expect_as_before(&before);
+    b->f.region_used = used;
+    b->f.untrappable_base = BENCH_ABAR;
+    cr_expect_lt(bench_init_mediator(b, POOL), 0);
+    expect_as_before(&before);
+    undo_launch();
+    expect_disks_work(true);
+}
+
+Test(ahci_ports_own, a_port_that_does_not_stop_again) {
+    struct snapshot before;
+    machine_to_give_back(true, &before);
+    cr_assert_eq(bench_init_mediator(b, POOL), 0);
+    b->m.port[1].stuck_cr = true;
+    b->f.us_per_look = 1000;
+    cr_expect_eq(dvi_ahci_release(&b->a), DVI_E_DEVICE);
+    cr_expect_eq(b->m.port[0].clb, bench_list(0), "the others are");
+    cr_expect_eq(b->fn->config[PCI_COMMAND], PCI_COMMAND_IO | PCI_COMMAND_MEM, "it cannot reach memory");
+    cr_expect_eq(b->m.n_bad_registers, 0);
+}
+
 /* --- registers --- */
 
 Test(ahci_ports, features_that_are_hidden) {
