@@ -71,6 +71,7 @@ static const struct crypt_xts_kernel *choose_kernel(struct vmm *vmm) {
 static int init_keys(struct product *p) {
     struct vmm_vector saved;
     struct conf *conf = p->conf;
+    if (conf->n_keys == 0) return 0;
     const struct crypt_xts_kernel *kernel = choose_kernel(p->machine.vmm);
     int r = 0;
     for (unsigned i = 0; i < conf->n_keys && !r; i++) {
