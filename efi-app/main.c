@@ -23,15 +23,22 @@ static bool read_physical(uint64_t at, void *dst, size_t n_bytes) {
     return true;
 }
 
-static void find_ecam(EFI_SYSTEM_TABLE *st) {
+static void read_acpi(EFI_SYSTEM_TABLE *st) {
     struct acpi_ecam ecam = {0, 0, 0};
+    struct acpi_sleep sleep = {0, 0, 0, 0};
     for (UINTN i = 0; i < st->NumberOfTableEntries; i++) {
         if (memcmp(&st->ConfigurationTable[i].VendorGuid, &acpi2_guid, sizeof acpi2_guid)) continue;
-        if (acpi_find_ecam((uint64_t)(uintptr_t)st->ConfigurationTable[i].VendorTable, read_physical, &ecam)) break;
+        uint64_t rsdp = (uint64_t)(uintptr_t)st->ConfigurationTable[i].VendorTable;
+        if (!ecam.base && !acpi_find_ecam(rsdp, read_physical, &ecam)) ecam.base = 0;
+        if (!sleep.pm1a && !acpi_find_sleep(rsdp, read_physical, &sleep)) sleep.pm1a = 0;
     }
     settings.ecam = ecam.base;
     settings.ecam_first_bus = ecam.first_bus;
     settings.ecam_last_bus = ecam.last_bus;
+    settings.pm1a = sleep.pm1a;
+    settings.pm1b = sleep.pm1b;
+    settings.s5_pm1a = sleep.s5_pm1a;
+    settings.s5_pm1b = sleep.s5_pm1b;
 }
 
 /* What the configuration says; a sentence on the console and false if it says nothing valid. */
@@ -60,7 +67,7 @@ static bool read_conf(enum conf_on_error *out_on_error) {
 static bool launch(EFI_SYSTEM_TABLE *st) {
     struct vmm_launch l;
     const char *why;
-    find_ecam(st);
+    read_acpi(st);
     storage_connect(st);
     if (vmm_uefi_prepare(&uefi, REGION_BYTES, &l, &why)) {
         con_line(why, NULL, NULL);

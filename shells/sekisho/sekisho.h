@@ -10,9 +10,15 @@ struct sekisho_settings {
     struct conf conf;
     uint64_t ecam; /* address of bus 0 of PCI segment 0, 0 if there is none */
     uint32_t ecam_first_bus, ecam_last_bus;
+    uint16_t pm1a, pm1b;      /* ports of the PM1 control registers; 0: none, or not known */
+    uint8_t s5_pm1a, s5_pm1b; /* SLP_TYP that switches the machine off */
 };
 
 /* For struct vmm_launch.setup; arg is a struct sekisho_settings. */
 int sekisho_setup(struct vmm *vmm, void *arg);
+
+/* Refuse every sleep but power-off: after one, processors would start in the guest's code, outside, with keys in RAM.
+ * Where the ports are not known or taken, a line of the log says that nothing guards them. Context: setup; once. */
+void sekisho_sleep_init(struct vmm *vmm, const struct sekisho_settings *settings);
 
 #endif

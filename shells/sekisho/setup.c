@@ -153,6 +153,7 @@ int sekisho_setup(struct vmm *vmm, void *arg) {
         vmm_decline(vmm, "the host bridge's configuration space cannot be trapped");
         return -1;
     }
+    sekisho_sleep_init(vmm, s);
     int r = init_controllers(p);
     if (r) release_controllers(p);
     p->started = true;

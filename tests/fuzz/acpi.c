@@ -44,8 +44,23 @@ static void table(size_t at, const char *signature) {
     sum(at, n, 9);
 }
 
+/* A FADT of ACPI 1.0's size with ports, and all that follows it as the DSDT. */
+static void sleep_tables(size_t fadt) {
+    const uint32_t n = 116, dsdt = (uint32_t)BASE + (uint32_t)fadt + n;
+    if (fadt > n_memory || n_memory - fadt < n + 36) return;
+    memcpy(memory + fadt + 4, &n, 4);
+    memcpy(memory + fadt + 40, &dsdt, 4);
+    memory[fadt + 66] = memory[fadt + 67] = memory[fadt + 114] = 0;
+    memory[fadt + 89] |= 2;
+    table(fadt, "FACP");
+    memory[fadt + n + 6] |= 1; /* up to the end */
+    table(fadt + n, "DSDT");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
     struct acpi_ecam e;
+    struct acpi_sleep sleep;
+    struct acpi_fadt fadt;
     if (n_bytes < 64) return 0;
     memory = malloc(n_bytes - 1);
     n_memory = n_bytes - 1;
@@ -63,11 +78,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
         mcfg = xsdt + 52 + memory[xsdt + 40] % 64u;
         uint64_t at = BASE + mcfg;
         memcpy(memory + xsdt + 36, &at, n_memory - (xsdt + 36) < 8 ? 0 : 8);
-        table(mcfg, "MCFG");
+        if (data[0] & 0x20)
+            sleep_tables(mcfg);
+        else
+            table(mcfg, "MCFG");
         table(xsdt, "XSDT");
     }
     if (acpi_find_ecam(BASE, read_memory, &e))
         CHECK(e.base && !(e.base & 0xfffff) && e.first_bus <= e.last_bus && e.last_bus <= 255);
+    n_reads = 0;
+    if (acpi_find_sleep(BASE, read_memory, &sleep)) CHECK(sleep.pm1a && sleep.s5_pm1a <= 7 && sleep.s5_pm1b <= 7);
+    if (acpi_fadt_parse(memory, n_memory, &fadt)) CHECK(fadt.pm1a);
     if (acpi_mcfg_parse(memory, n_memory, &e)) CHECK(e.base && e.first_bus <= e.last_bus);
     free(memory);
     return 0;

@@ -210,3 +210,161 @@ Test(efi_acpi, a_length_that_changes_while_it_is_read) {
     before_read = grow;
     cr_assert(!find());
 }
+
+/* ---- sleep ---- */
+
+#define FADT     OTHER
+#define DSDT     (BASE + 0x4000)
+#define DSDT_MAX (sizeof memory - (DSDT - BASE))
+#define S5(...)                                                                                                        \
+    ((const uint8_t[]){__VA_ARGS__}), sizeof(uint8_t[]) { __VA_ARGS__ }
+#define S5_NAME 0x08, '_', 'S', '5', '_'
+
+static struct acpi_sleep sleep_out;
+
+/* A DSDT of n_bytes with a definition at an offset; cut off where the table ends. */
+static void dsdt(uint32_t n_bytes, uint32_t off, const uint8_t *aml, size_t n_aml) {
+    memset(byte(DSDT), 0xa4, DSDT_MAX);
+    if (off < DSDT_MAX) memcpy(byte(DSDT + off), aml, n_aml < DSDT_MAX - off ? n_aml : DSDT_MAX - off);
+    header(DSDT, "DSDT", n_bytes);
+}
+
+static void build_sleep(void) {
+    build();
+    put(FADT + 40, 4, DSDT);
+    put(FADT + 64, 4, 0x604);
+    put(FADT + 89, 1, 2);
+    header(FADT, "FACP", 244);
+    dsdt(200, 100, S5(S5_NAME, 0x12, 0x06, 0x04, 0x0a, 5, 0x0a, 6, 0x00, 0x00));
+}
+
+static bool find_sleep(void) {
+    memset(&sleep_out, 0x5a, sizeof sleep_out);
+    return acpi_find_sleep(RSDP, read_memory, &sleep_out);
+}
+
+Test(efi_acpi, fadt_fields) {
+    static const struct {
+        unsigned off, n_bytes, table_bytes;
+        uint64_t value;
+        unsigned pm1a, pm1b; /* 0: refused */
+    } rows[] = {
+        {68, 4, 244, 0, 0x604, 0},
+        {68, 4, 244, 0x704, 0x604, 0x704},
+        {64, 4, 244, 0, 0, 0},
+        {64, 4, 244, 0x10000, 0, 0},
+        {64, 4, 244, 0xffff, 0, 0},
+        {89, 1, 244, 1, 0, 0},
+        {89, 1, 244, 4, 0x604, 0},
+        {112, 4, 244, 1u << 20, 0, 0}, /* hardware-reduced */
+        {112, 4, 244, ~(1u << 20), 0x604, 0},
+        {172, 1, 244, 1, 0x604, 0}, /* no address: does not count */
+        {40, 4, 116, DSDT, 0x604, 0},
+        {40, 4, 115, DSDT, 0, 0},
+        {40, 4, 36, DSDT, 0, 0},
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        build_sleep();
+        put(FADT + rows[i].off, rows[i].n_bytes, rows[i].value);
+        header(FADT, "FACP", rows[i].table_bytes);
+        cr_assert_eq(find_sleep(), rows[i].pm1a != 0, "row %u", i);
+        if (rows[i].pm1a) cr_assert(sleep_out.pm1a == rows[i].pm1a && sleep_out.pm1b == rows[i].pm1b, "row %u", i);
+    }
+}
+
+Test(efi_acpi, fadt_wide_fields) {
+    static const struct {
+        unsigned space;
+        uint64_t a, b;
+        unsigned table_bytes, pm1a, pm1b;
+    } rows[] = {
+        {1, 0x1804, 0x1904, 244, 0x1804, 0x1904}, {1, 0x1804, 0, 244, 0x1804, 0x704},
+        {0, 0x1804, 0x1904, 244, 0x604, 0x704},   {1, 0x1804, 0x1904, 196, 0x1804, 0x1904},
+        {1, 0x1804, 0x1904, 195, 0x1804, 0x704},  {1, 0x1804, 0x1904, 183, 0x604, 0x704},
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        build_sleep();
+        put(FADT + 68, 4, 0x704);
+        put(FADT + 40, 4, 0x1234);
+        put(FADT + 140, 8, DSDT);
+        put(FADT + 172, 1, rows[i].space);
+        put(FADT + 176, 8, rows[i].a);
+        put(FADT + 184, 1, rows[i].space);
+        put(FADT + 188, 8, rows[i].b);
+        header(FADT, "FACP", rows[i].table_bytes);
+        cr_assert(find_sleep(), "row %u", i);
+        cr_assert(sleep_out.pm1a == rows[i].pm1a && sleep_out.pm1b == rows[i].pm1b, "row %u", i);
+    }
+}
+
+Test(efi_acpi, sleep_tables_are_under_checksums) {
+    build_sleep();
+    cr_assert(find_sleep());
+    for (unsigned k = 0; k < 244; k++) {
+        build_sleep();
+        *byte(FADT + k) ^= 0x40;
+        cr_assert(!find_sleep(), "FADT, byte %u", k);
+    }
+    for (unsigned k = 0; k < 200; k++) {
+        build_sleep();
+        *byte(DSDT + k) ^= 0x40;
+        cr_assert(!find_sleep(), "DSDT, byte %u", k);
+    }
+}
+
+Test(efi_acpi, forms_of_s5) {
+    static const struct {
+        uint8_t aml[20];
+        int a, b; /* -1: refused */
+    } rows[] = {
+        {{S5_NAME, 0x12, 6, 4, 0x0a, 5, 0x0a, 7, 0, 0}, 5, 7},
+        {{0x08, 0x5c, '_', 'S', '5', '_', 0x12, 6, 4, 0x0a, 5, 0x0a, 7}, 5, 7},
+        {{S5_NAME, 0x12, 6, 4, 0, 0, 0, 0}, 0, 0},
+        {{S5_NAME, 0x12, 6, 4, 1, 0, 0, 0}, 1, 0},
+        {{S5_NAME, 0x12, 4, 2, 0, 1}, 0, 1},
+        {{S5_NAME, 0x12, 0x47, 0, 4, 0x0a, 5, 0x0a, 6}, 5, 6},
+        {{0x08, 0x5c, '_', 'S', '5', '_', 0x12, 0xcb, 0, 0, 0, 4, 0x0a, 5, 0x0a, 6}, 5, 6},
+        {{0x10, '_', 'S', '5', '_', 0x12, 6, 4, 0x0a, 5, 0x0a, 7}, -1, 0}, /* no name */
+        {{0x08, '_', 'S', '3', '_', 0x12, 6, 4, 0x0a, 5, 0x0a, 7}, -1, 0}, /* another */
+        {{S5_NAME, 0x13, 6, 4, 0x0a, 5, 0x0a, 7}, -1, 0},                  /* no package */
+        {{S5_NAME, 0x12, 6, 1, 0x0a, 5, 0x0a, 7}, -1, 0},                  /* one element */
+        {{S5_NAME, 0x12, 6, 4, 0x0a, 8, 0x0a, 7}, -1, 0},                  /* SLP_TYP has three bits */
+        {{S5_NAME, 0x12, 6, 4, 0x0a, 5, 0x0b, 7}, -1, 0},                  /* not a form of it */
+        {{S5_NAME, 0x12, 0, 4, 0x0a, 5, 0x0a, 7}, -1, 0},                  /* lengths that cut it off */
+        {{S5_NAME, 0x12, 1, 4, 0x0a, 5, 0x0a, 7}, -1, 0},
+        {{S5_NAME, 0x12, 5, 4, 0x0a, 5, 0x0a, 7}, -1, 0},
+        {{S5_NAME, 0x12, 0x3f, 4, 0x0a, 5, 0x0a, 7}, 5, 7},        /* within the table */
+        {{S5_NAME, 0x12, 0x4f, 0x7f, 4, 0x0a, 5, 0x0a, 7}, -1, 0}, /* and beyond it */
+        {{S5_NAME, 0x12, 0x77, 0, 4, 0x0a, 5, 0x0a, 7}, -1, 0},    /* reserved bits */
+        {{S5_NAME, 0x12, 0xcf, 0xff, 0xff, 0xff, 4, 0x0a, 5, 0x0a, 7}, -1, 0},
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        build_sleep();
+        dsdt(200, 100, rows[i].aml, sizeof rows[i].aml);
+        cr_assert_eq(find_sleep(), rows[i].a >= 0, "row %u", i);
+        if (rows[i].a >= 0) cr_assert(sleep_out.s5_pm1a == rows[i].a && sleep_out.s5_pm1b == rows[i].b, "row %u", i);
+    }
+}
+
+/* Wherever it lies, at the seams of what is read in pieces too, and cut off by the table's end. */
+Test(efi_acpi, place_of_s5) {
+    static const uint8_t aml[] = {S5_NAME, 0x12, 6, 4, 0x0a, 5, 0x0a, 7};
+    build_sleep();
+    for (uint32_t off = 36; off < 8300; off += off < 4000 || (off > 4200 && off < 8100) ? 37 : 1) {
+        dsdt(0x2100, off, aml, sizeof aml);
+        cr_assert_eq(find_sleep(), off + sizeof aml <= 0x2100, "at %u", off);
+    }
+    for (uint32_t n = 36; n < 120; n++) {
+        dsdt(n, 100, aml, sizeof aml);
+        cr_assert_eq(find_sleep(), n >= 100 + sizeof aml, "%u bytes", n);
+    }
+    static const uint32_t bad[] = {0, 35, (4u << 20) + 1, UINT32_MAX, DSDT_MAX + 1};
+    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        build_sleep();
+        put(DSDT + 4, 4, bad[i]);
+        cr_assert(!find_sleep(), "%u bytes", bad[i]);
+    }
+    build_sleep();
+    header(DSDT, "SSDT", 200);
+    cr_assert(!find_sleep());
+}
