@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "ahci_wire.h"
+#include "ata_wire.h"
 #include "fake_host.h"
 
 void ata_disk_init(struct ata_disk *d, uint64_t n_units, const char *serial) {
@@ -13,6 +13,9 @@ void ata_disk_init(struct ata_disk *d, uint64_t n_units, const char *serial) {
     d->n_units = n_units;
     d->logical_bytes = 512;
     d->ncq = true;
+    d->n_heads = ATA_DISK_HEADS;
+    d->sectors_per_track = ATA_DISK_SECTORS;
+    d->multiple = ATA_DISK_MAX_MULTIPLE;
     snprintf(d->serial, sizeof d->serial, "%s", serial);
     snprintf(d->model, sizeof d->model, "MODEL DISK");
 }
@@ -27,6 +30,24 @@ static void put_string(uint8_t *page, unsigned word, unsigned n, const char *s) 
     for (unsigned i = 0; i < n; i++) page[2 * word + (i ^ 1)] = i < len ? (uint8_t)s[i] : ' ';
 }
 
+/* ATA-5 (T13/1321D revision 3), 8.12 "IDENTIFY DEVICE", words 1, 3, 6 and 53 to 58. */
+static void identify_geometry(const struct ata_disk *d, uint8_t *page) {
+    unsigned per_cylinder = d->n_heads * d->sectors_per_track;
+    uint64_t n_default = d->n_units / (ATA_DISK_HEADS * ATA_DISK_SECTORS), n = d->n_units / per_cylinder;
+    if (n_default > 16383) n_default = 16383;
+    if (n > 65535) n = 65535;
+    uint64_t capacity = n * per_cylinder;
+    put16(page, 1, (uint16_t)n_default);
+    put16(page, 3, ATA_DISK_HEADS);
+    put16(page, 6, ATA_DISK_SECTORS);
+    put16(page, 53, 0x0007);
+    put16(page, 54, (uint16_t)n);
+    put16(page, 55, (uint16_t)d->n_heads);
+    put16(page, 56, (uint16_t)d->sectors_per_track);
+    put16(page, 57, (uint16_t)capacity);
+    put16(page, 58, (uint16_t)(capacity >> 16));
+}
+
 /* ATA8-ACS 7.16 "IDENTIFY DEVICE". */
 static void identify(const struct ata_disk *d, uint8_t *page) {
     uint64_t n = d->n_units * 512 / d->logical_bytes;
@@ -35,9 +56,10 @@ static void identify(const struct ata_disk *d, uint8_t *page) {
     put_string(page, 10, 20, d->serial);
     put_string(page, 23, 8, "1.0");
     put_string(page, 27, 40, d->model);
-    put16(page, 47, 0x8010);
+    put16(page, 47, 0x8000 | ATA_DISK_MAX_MULTIPLE);
     put16(page, 49, 0x0300); /* LBA, DMA */
-    put16(page, 53, 0x0006);
+    if (!d->atapi) identify_geometry(d, page);
+    if (d->multiple) put16(page, 59, (uint16_t)(0x0100 | d->multiple));
     put16(page, 60, (uint16_t)(n > 0x0fffffff ? 0xffff : n));
     put16(page, 61, (uint16_t)(n > 0x0fffffff ? 0x0fff : n >> 16));
     put16(page, 75, 31);
@@ -75,6 +97,28 @@ static uint64_t lba48(const uint8_t *f) {
 
 static uint64_t lba28(const uint8_t *f) {
     return (uint64_t)f[4] | (uint64_t)f[5] << 8 | (uint64_t)f[6] << 16 | (uint64_t)(f[7] & 0x0f) << 24;
+}
+
+/* ATA-5, 5.2.1: sectors count from 1. Of a place that does not exist: an LBA that does not either. */
+static uint64_t chs(const struct ata_disk *d, const uint8_t *f) {
+    uint64_t cylinder = f[5] | (uint64_t)f[6] << 8;
+    unsigned head = f[7] & 0x0f, sector = f[4];
+    if (head >= d->n_heads || sector == 0 || sector > d->sectors_per_track) return UINT64_MAX;
+    return (cylinder * d->n_heads + head) * d->sectors_per_track + sector - 1;
+}
+
+/* Heads and sectors per track. */
+static bool init_params(struct ata_disk *d, const uint8_t *f) {
+    if (f[12] == 0) return false;
+    d->n_heads = (f[7] & 0x0fu) + 1;
+    d->sectors_per_track = f[12];
+    return true;
+}
+
+static bool set_multiple(struct ata_disk *d, unsigned n) {
+    if (n > ATA_DISK_MAX_MULTIPLE || (n & (n - 1)) != 0) return false;
+    d->multiple = n;
+    return true;
 }
 
 static void media(struct ata_task *t, enum ata_move move, bool ext, const uint8_t *f) {
@@ -122,6 +166,11 @@ static const struct {
 };
 /* clang-format on */
 
+static bool is_multiple(uint8_t opcode) {
+    return opcode == W_READ_MULTI || opcode == W_READ_MULTI_EXT || opcode == W_WRITE_MULTI ||
+           opcode == W_WRITE_MULTI_EXT || opcode == W_WRITE_MULTI_FUA_EXT;
+}
+
 /* False: another kind of command. */
 static bool media_command(const uint8_t *f, struct ata_task *t) {
     for (unsigned i = 0; i < sizeof media_commands / sizeof media_commands[0]; i++) {
@@ -131,6 +180,7 @@ static bool media_command(const uint8_t *f, struct ata_task *t) {
         else
             media(t, media_commands[i].move, media_commands[i].ext, f);
         t->pio = media_commands[i].pio;
+        t->multi = is_multiple(t->opcode);
         return true;
     }
     return false;
@@ -144,9 +194,9 @@ static bool forbidden(struct ata_disk *d, uint8_t opcode) {
 
 /* Without data, and harmless. */
 static bool is_harmless(const uint8_t *f) {
-    static const uint8_t opcodes[] = {W_DEVICE_RESET, W_NATIVE_MAX_EXT, W_VERIFY,   W_VERIFY_OLD, W_VERIFY_EXT,
-                                      W_SET_MULTI,    W_STANDBY_NOW,    W_IDLE_NOW, W_STANDBY,    W_IDLE,
-                                      W_CHECK_POWER,  W_SLEEP,          W_FLUSH,    W_FLUSH_EXT,  W_NATIVE_MAX};
+    static const uint8_t opcodes[] = {W_DEVICE_RESET, W_NATIVE_MAX_EXT, W_VERIFY,    W_VERIFY_OLD, W_VERIFY_EXT,
+                                      W_STANDBY_NOW,  W_IDLE_NOW,       W_STANDBY,   W_IDLE,       W_CHECK_POWER,
+                                      W_SLEEP,        W_FLUSH,          W_FLUSH_EXT, W_NATIVE_MAX};
     static const uint8_t features[] = {0x02, 0x03, 0x05, 0x06, 0x07, 0x10, 0x42, 0x4a, 0x55,
                                        0x66, 0x82, 0x85, 0x86, 0x90, 0xaa, 0xc2, 0xcc};
     if (f[2] == W_SET_FEATURES) return memchr(features, f[3], sizeof features) != NULL;
@@ -155,9 +205,11 @@ static bool is_harmless(const uint8_t *f) {
 }
 
 static bool other_command(struct ata_disk *d, const uint8_t *f, struct ata_task *t) {
+    if (t->opcode == W_SET_MULTI) return set_multiple(d, f[12]);
     if (is_harmless(f)) return true;
     switch (t->opcode) {
     case W_NOP: return false;
+    case W_INIT_PARAMS: return !d->atapi && init_params(d, f);
     case W_IDENTIFY:
     case W_IDENTIFY_PACKET:
         t->pio = true;
@@ -199,8 +251,11 @@ bool ata_disk_begin(struct ata_disk *d, const uint8_t *f, const uint8_t *acmd, s
         ok = false;
     } else if (media_command(f, t)) {
         uint64_t n = d->n_units * 512 / d->logical_bytes;
-        if (!(f[7] & W_DEV_LBA)) forbidden(d, t->opcode); /* cylinder, head, sector */
-        ok = !d->atapi && t->lba < n && t->n_bytes <= n - t->lba;
+        if (!(f[7] & W_DEV_LBA)) {
+            if (!d->chs_ok) forbidden(d, t->opcode);
+            t->lba = chs(d, f);
+        }
+        ok = !d->atapi && t->lba < n && t->n_bytes <= n - t->lba && (!t->multi || d->multiple);
         t->lba *= d->logical_bytes / 512;
         t->n_bytes *= d->logical_bytes;
     } else {

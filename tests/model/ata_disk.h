@@ -15,7 +15,10 @@ struct ata_disk {
     unsigned logical_bytes; /* 512, or more */
     char serial[21], model[41];
     bool atapi, ncq;
-    bool ncq_error; /* every command but READ LOG EXT of page 10h is aborted */
+    bool chs_ok;                         /* else commands with cylinder, head and sector are forbidden */
+    unsigned n_heads, sectors_per_track; /* as INITIALIZE DEVICE PARAMETERS left them */
+    unsigned multiple;                   /* sectors of a block of READ MULTIPLE; 0: disabled */
+    bool ncq_error;                      /* every command but READ LOG EXT of page 10h is aborted */
     uint8_t error_tag;
     uint64_t n_commands, n_aborted, n_forbidden;
     uint8_t last_opcode, last_forbidden;
@@ -27,11 +30,16 @@ enum ata_move { ATA_NO_DATA, ATA_TO_HOST, ATA_TO_DEVICE };
 struct ata_task {
     uint8_t opcode, tag;
     enum ata_move move;
+    bool multi;           /* in blocks of the disk's multiple */
     bool ncq, pio, media; /* media: data of the sectors from lba on; else of small */
     uint64_t lba;         /* in 512-byte units */
     uint64_t n_bytes;
     uint8_t small[4096];
 };
+
+#define ATA_DISK_MAX_MULTIPLE 16u
+#define ATA_DISK_HEADS        16u /* what a disk begins with */
+#define ATA_DISK_SECTORS      63u
 
 void ata_disk_init(struct ata_disk *d, uint64_t n_units, const char *serial);
 void ata_disk_free(struct ata_disk *d);

@@ -300,6 +300,7 @@ void fake_host_reset(struct fake_host *f) {
                                 .pci_trap = pci_trap,
                                 .now_us = now_us,
                                 .log = log_line};
+    fake_ports_install(&f->host);
 }
 
 void fake_host_free(struct fake_host *f) {
@@ -328,4 +329,11 @@ void fake_fn_set_bar(struct fake_fn *fn, unsigned bar, uint32_t bar_bytes, uint3
     memcpy(fn->config + PCI_BAR(bar), &bar_base, 4);
     memcpy(fn->writable + PCI_BAR(bar), &bits, 4);
     fn->config[PCI_COMMAND] |= (uint8_t)(PCI_COMMAND_MEM | PCI_COMMAND_BM);
+}
+
+void fake_fn_set_io_bar(struct fake_fn *fn, unsigned bar, uint32_t n_ports, uint32_t base) {
+    uint32_t bits = ~(n_ports - 1), value = base | PCI_BAR_IO;
+    memcpy(fn->config + PCI_BAR(bar), &value, 4);
+    memcpy(fn->writable + PCI_BAR(bar), &bits, 4);
+    fn->config[PCI_COMMAND] |= (uint8_t)(PCI_COMMAND_IO | PCI_COMMAND_BM);
 }

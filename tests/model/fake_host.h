@@ -1,9 +1,9 @@
 /* A stand-in for the program around a mediator: a struct dvi_host over plain memory, and the guest's side of the traps.
  *
  * The address map is fixed: guest RAM at 0 and at 4 GiB, the hypervisor's region in between, configuration space of a
- * few functions, each with at most one memory BAR behind which a device model answers. Whatever must never happen
- * (a bad width, an access to nowhere) prints a line and aborts, so that it fails under Criterion and under libFuzzer.
- */
+ * few functions, each with at most one memory BAR and some ranges of ports behind which a device model answers.
+ * Whatever must never happen (a bad width, an access to nowhere) prints a line and aborts, so that it fails under
+ * Criterion and under libFuzzer. Ports are in fake_ports.c, the rest in fake_host.c. */
 #ifndef FAKE_HOST_H
 #define FAKE_HOST_H
 
@@ -18,7 +18,16 @@
 #define FAKE_PEER_BYTES   (64u << 10)
 #define FAKE_ADDR_END     (UINT64_C(1) << 40) /* what the address bus carries */
 #define FAKE_MAX_FNS      16u
-#define FAKE_MAX_TRAPS    8u
+#define FAKE_MAX_TRAPS    8u /* of memory, and as many of ports */
+#define FAKE_MAX_WINDOWS  5u
+
+/* Ports a function decodes while COMMAND's I/O bit is set. */
+struct fake_window {
+    uint16_t n;     /* ports; 0: none */
+    uint16_t fixed; /* the first one; 0: an I/O BAR says where */
+    uint8_t bar;
+    uint8_t first; /* offset that the model sees for the first port */
+};
 
 /* One PCI function. */
 struct fake_fn {
@@ -26,10 +35,13 @@ struct fake_fn {
     uint8_t config[256], writable[256]; /* bits set in writable change by writes */
     unsigned bar;                       /* number of the memory BAR, if it has a model */
     uint32_t bar_bytes;                 /* 0: none */
-    bool must_trap;                     /* an untrapped guest access to the BAR aborts */
+    bool must_trap;                     /* an untrapped guest access to the BAR or a port aborts */
     void *model;
     uint64_t (*read)(void *model, uint64_t offset, unsigned n_bytes);
     void (*write)(void *model, uint64_t offset, unsigned n_bytes, uint64_t value);
+    struct fake_window window[FAKE_MAX_WINDOWS];
+    uint32_t (*port_read)(void *model, unsigned window, unsigned offset, unsigned n_bytes);
+    void (*port_write)(void *model, unsigned window, unsigned offset, unsigned n_bytes, uint32_t value);
     dvi_trap_fn *trap; /* of configuration space */
     void *trap_cookie;
 };
@@ -47,11 +59,12 @@ struct fake_host {
     uint64_t region_used;
     struct fake_fn fn[FAKE_MAX_FNS];
     unsigned n_fns;
-    struct fake_trap trap[FAKE_MAX_TRAPS];
+    struct fake_trap trap[FAKE_MAX_TRAPS], pio[FAKE_MAX_TRAPS];
     uint64_t now_us, us_per_look; /* every look at the clock moves it */
     bool mutate;                  /* gmem_read changes each byte after reading it: a second read gets rubbish */
     bool quiet;                   /* do not print log lines */
     uint64_t untrappable_base;    /* mmio_move and mmio_trap refuse this place; 0: none */
+    uint16_t untrappable_port;    /* the same for ports */
     unsigned n_device_reads, n_device_writes, n_pci_reads, n_logs;
     char last_log[256];
 };
@@ -63,6 +76,8 @@ void fake_host_free(struct fake_host *f);
 /* Adds an empty function whose BAR, if bar_bytes is not 0, is at bar_base. The caller fills in the model. */
 struct fake_fn *fake_host_add(struct fake_host *f, struct dvi_bdf bdf, uint32_t vendor_device, uint32_t class_code);
 void fake_fn_set_bar(struct fake_fn *fn, unsigned bar, uint32_t bar_bytes, uint32_t bar_base);
+/* A BAR of I/O space, which windows may name. */
+void fake_fn_set_io_bar(struct fake_fn *fn, unsigned bar, uint32_t n_ports, uint32_t base);
 
 /* Memory at addr, for the test's own looks: guest RAM, the peer's, or the part of the region that dma_alloc has handed
  * out; NULL if any byte of [addr, addr + n) is neither. */
@@ -75,8 +90,15 @@ void *fake_dma(void *f, uint64_t addr, uint64_t n_bytes);
 /* What the guest's instructions do: through the trap if there is one, else to the device. */
 uint64_t fake_guest_read(struct fake_host *f, uint64_t addr, unsigned n_bytes);
 void fake_guest_write(struct fake_host *f, uint64_t addr, unsigned n_bytes, uint64_t value);
+/* IN and OUT: any port, 1, 2 or 4 bytes. An access of which some port is trapped goes to that trap as a whole, the
+ * lowest such port deciding which. */
+uint32_t fake_guest_in(struct fake_host *f, uint16_t port, unsigned n_bytes);
+void fake_guest_out(struct fake_host *f, uint16_t port, unsigned n_bytes, uint32_t value);
 uint32_t fake_guest_pci_read(struct fake_host *f, struct dvi_bdf bdf, unsigned offset, unsigned n_bytes);
 void fake_guest_pci_write(struct fake_host *f, struct dvi_bdf bdf, unsigned offset, unsigned n_bytes, uint32_t value);
+
+/* Between fake_host.c and fake_ports.c. */
+void fake_ports_install(struct dvi_host *host);
 
 /* Say what is wrong, and abort. */
 _Noreturn void fake_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
