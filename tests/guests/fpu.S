@@ -20,7 +20,7 @@ fpu_across:
     ldmxcsr 0x200(%rdi)
     EACH(LOAD_X)
 1:  mov %rbp, %rax
-    vmmcall
+    call gt_hypercall
     dec %r8
     jnz 1b
     EACH(STORE_X)

@@ -6,14 +6,20 @@
 #include <string.h>
 
 #define COM1            0x3f8u
-#define PM1_CNT         0x604u /* ICH9: where OVMF puts the ACPI registers; SLP_TYP 0 of QEMU's _S5 */
-#define PM_TMR          0x608u
-#define SLP_EN          0x2000u
+#define PCI_ADDRESS     0xcf8u
+#define PCI_DATA        0xcfcu
+#define PCI_ENABLE      0x80000000u
+#define I440FX          0x12378086u
+#define PIIX4_PMBA      (1u << 11 | 3u << 8 | 0x40u)
+#define ICH9_PMBASE     (31u << 11 | 0x40u)
 #define PIC1_IMR        0x21u
 #define PIC2_IMR        0xa1u
 #define APIC_EOI        0xb0u
+#define APIC_SVR        0xf0u
 #define APIC_LVT_TIMER  0x320u
 #define APIC_LVT_MASKED BIT(16)
+#define MXCSR_RESET     0x1f80u
+#define INTEL_ECX       0x6c65746eu /* "ntel", of "GenuineIntel" */
 
 struct gate {
     uint16_t offset_15_0, selector;
@@ -30,6 +36,7 @@ struct tss {
 
 /* gt_entry.S */
 void gt_enter(uint8_t *stack, void (*fn)(void), const struct hw_table *gdtr, const struct hw_table *idtr, uint64_t cr3);
+_Noreturn void gt_leave(void);
 _Noreturn void gt_resume(void);
 uint64_t gt_call_asm(uint64_t rax, uint64_t rbx, uint64_t rcx, uint64_t rdx);
 extern const int32_t gt_stubs[64];
@@ -39,6 +46,7 @@ char gt_args[64];
 volatile uint32_t gt_seen[64];
 void (*volatile gt_on_nmi)(struct gt_frame *);
 void (*volatile gt_on_irq)(struct gt_frame *);
+bool gt_intel;
 uint64_t gt_saved_rsp;
 struct gt_state *gt_running;
 
@@ -89,8 +97,7 @@ bool gt_check(bool good, const char *name, const char *why, ...) {
 
 void gt_end(void) {
     gt_print("END");
-    hw_out(PM1_CNT, 2, SLP_EN);
-    for (;;) hw_halt();
+    gt_leave();
 }
 
 void gt_reset(void) { hw_triple_fault(); }
@@ -183,15 +190,32 @@ uint64_t gt_call(unsigned call, uint64_t rbx, uint64_t rcx, uint64_t rdx) {
     return gt_call_asm(HOST_CALL + call, rbx, rcx, rdx);
 }
 
+const char *gt_vmcall(void) { return gt_intel ? "\x0f\x01\xc1" : "\x0f\x01\xd9"; }
+
+uint64_t gt_run_call(struct gt_state *s) { return gt_run_bytes(s, gt_vmcall(), 3); }
+
 bool gt_below(void) {
     struct gt_state s = {.gpr = {[VMM_RAX] = HOST_CALL + HOST_PING}, .rflags = 2};
-    return gt_run_bytes(&s, "\x0f\x01\xd9", 3) == GT_BP && (s.gpr[VMM_RAX] & 0xfffff000) == HOST_MAGIC;
+    return gt_run_call(&s) == GT_BP && (s.gpr[VMM_RAX] & 0xfffff000) == HOST_MAGIC;
+}
+
+/* The ACPI timer's port, at the address the firmware gave it. Source: Intel ICH9 Family Datasheet (316972), 13.1.13
+ * "PMBASE"; 82371AB PIIX4 Datasheet (290562), 7.1.10 "PMBA". */
+static uint16_t pm_timer(void) {
+    static uint16_t port;
+    if (port) return port;
+    hw_out(PCI_ADDRESS, 4, PCI_ENABLE); /* device and vendor of the host bridge */
+    bool piix4 = hw_in(PCI_DATA, 4) == I440FX;
+    hw_out(PCI_ADDRESS, 4, PCI_ENABLE | (piix4 ? PIIX4_PMBA : ICH9_PMBASE));
+    port = (uint16_t)((hw_in(PCI_DATA, 4) & 0xffc0) + 8);
+    return port;
 }
 
 void gt_delay_us(uint64_t us) {
-    uint32_t last = hw_in(PM_TMR, 4) & 0xffffff;
+    uint16_t port = pm_timer();
+    uint32_t last = hw_in(port, 4) & 0xffffff;
     for (uint64_t ticks = us * 3579545 / 1000000; ticks;) {
-        uint32_t now = hw_in(PM_TMR, 4) & 0xffffff, passed = (now - last) & 0xffffff;
+        uint32_t now = hw_in(port, 4) & 0xffffff, passed = (now - last) & 0xffffff;
         ticks -= passed < ticks ? passed : ticks;
         last = now;
     }
@@ -230,15 +254,42 @@ static void started(void) {
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st);
 
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st) {
-    read_args(image, st);
-    gt_early(st);
-    hw_cli();
+/* What the firmware finds again: its interrupts' masks, and the registers that gt_enter() does not keep. */
+struct firmware {
+    uint32_t pic1, pic2, lvt_timer, svr;
+    uint64_t efer, fs, gs;
+};
+
+static struct firmware leave_firmware(void) {
+    struct firmware f = {hw_in(PIC1_IMR, 1),     hw_in(PIC2_IMR, 1), gt_apic_read(APIC_LVT_TIMER),
+                         gt_apic_read(APIC_SVR), hw_rdmsr(MSR_EFER), hw_rdmsr(MSR_FS_BASE),
+                         hw_rdmsr(MSR_GS_BASE)};
     hw_out(PIC1_IMR, 1, 0xff);
     hw_out(PIC2_IMR, 1, 0xff);
     gt_apic_write(APIC_LVT_TIMER, (uint32_t)APIC_LVT_MASKED);
-    build_tables();
+    return f;
+}
+
+static void return_to_firmware(const struct firmware *f) {
+    uint32_t mxcsr = MXCSR_RESET;
+    __asm__ volatile("fninit; ldmxcsr %0" : : "m"(mxcsr));
+    hw_wrmsr(MSR_EFER, f->efer);
+    hw_wrmsr(MSR_FS_BASE, f->fs);
+    hw_wrmsr(MSR_GS_BASE, f->gs);
+    gt_apic_write(APIC_SVR, f->svr);
+    gt_apic_write(APIC_LVT_TIMER, f->lvt_timer);
+    hw_out(PIC1_IMR, 1, f->pic1);
+    hw_out(PIC2_IMR, 1, f->pic2);
+}
+
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st) {
+    read_args(image, st);
+    gt_early(st);
+    gt_intel = hw_cpuid(0, 0).ecx == INTEL_ECX;
     struct hw_table gdtr = {sizeof gdt - 1, gt_physical(gdt)}, idtr = {sizeof idt - 1, gt_physical(idt)};
+    struct firmware f = leave_firmware();
+    build_tables();
     gt_enter(stack + sizeof stack, started, &gdtr, &idtr, gt_physical(gt_pml4));
-    return EFI_ABORTED;
+    return_to_firmware(&f);
+    return EFI_SUCCESS;
 }

@@ -1,7 +1,8 @@
 /* What every test guest shares: it leaves the firmware behind (own stack, descriptor tables and page tables, interrupts
  * off), runs pieces of code until they raise an exception, and reports on the serial port.
  *
- * Lines: "PASS name", "FAIL name: why", at last "END". Then the machine is switched off.
+ * Lines: "PASS name", "FAIL name: why", at last "END". Then the firmware goes on, so that several guests can follow each
+ * other on one machine.
  * One processor runs all this; others, where a guest starts them, share nothing of it but memory. */
 #ifndef GUESTS_GT_H
 #define GUESTS_GT_H
@@ -25,7 +26,7 @@ void gt_main(void);
 void gt_print(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* a line; formats of vmm_log() */
 /* Prints PASS or FAIL. Returns good. */
 bool gt_check(bool good, const char *name, const char *why, ...) __attribute__((format(printf, 3, 4)));
-_Noreturn void gt_end(void);   /* END, and the machine is off */
+_Noreturn void gt_end(void);   /* END, and back to the firmware */
 _Noreturn void gt_reset(void); /* by a triple fault */
 
 /* ---- running code until it faults ---- */
@@ -78,7 +79,10 @@ extern uint8_t gt_ram[8][VMM_PAGE_BYTES]; /* page-aligned RAM for the test's use
 
 /* ---- the hypervisor ---- */
 
-bool gt_below(void); /* is host.efi beneath us? */
+extern bool gt_intel;          /* the processor's vendor, and so its hypercall instruction: VMCALL or VMMCALL */
+const char *gt_vmcall(void);   /* [3] bytes of it */
+uint64_t gt_run_call(struct gt_state *state); /* gt_run_bytes() of it */
+bool gt_below(void);           /* is host.efi beneath us? */
 uint64_t gt_call(unsigned call, uint64_t rbx, uint64_t rcx, uint64_t rdx);
 
 /* ---- the machine ---- */

@@ -9,7 +9,26 @@
     .globl gt_enter
     .type gt_enter, @function
 gt_enter:                               /* rdi: stack, rsi: function, rdx: gdtr, rcx: idtr, r8: cr3 */
+    pushfq
     cli
+    push %rbx
+    push %rbp
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    .irp s, cs, ss, gs, fs, es, ds
+    mov %\s, %eax
+    push %rax
+    .endr
+    .irp c, cr0, cr3, cr4
+    mov %\c, %rax
+    push %rax
+    .endr
+    sub $32, %rsp
+    sgdt (%rsp)
+    sidt 16(%rsp)
+    mov %rsp, firmware_rsp(%rip)
     mov %rdi, %rsp
     xor %ebp, %ebp
     mov %r8, %cr3
@@ -29,6 +48,35 @@ gt_enter:                               /* rdi: stack, rsi: function, rdx: gdtr,
     lretq
 1:  call *%rsi
     ud2
+
+/* Back to where gt_enter was called: everything it has pushed, the task register apart, which firmware does not use. */
+    .globl gt_leave
+    .type gt_leave, @function
+gt_leave:
+    cli
+    mov firmware_rsp(%rip), %rsp
+    lgdt (%rsp)
+    lidt 16(%rsp)
+    add $32, %rsp
+    .irp c, cr4, cr3, cr0
+    pop %rax
+    mov %rax, %\c
+    .endr
+    .irp s, ds, es, fs, gs, ss
+    pop %rax
+    mov %eax, %\s
+    .endr
+    lea 1f(%rip), %rax                  /* CS is on the stack already */
+    push %rax
+    lretq
+1:  pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbp
+    pop %rbx
+    popfq
+    ret
 
     .globl gt_run
     .type gt_run, @function
@@ -93,8 +141,18 @@ gt_call_asm:                            /* rdi: rax, rsi: rbx, rdx: rcx, rcx: rd
     mov %rdi, %rax
     mov %rsi, %rbx
     xchg %rcx, %rdx
-    vmmcall
+    call gt_hypercall
     pop %rbx
+    ret
+
+    .globl gt_hypercall
+    .type gt_hypercall, @function
+gt_hypercall:                           /* the vendor's instruction; changes no register itself */
+    cmpb $0, gt_intel(%rip)
+    jne 1f
+    vmmcall
+    ret
+1:  vmcall
     ret
 
 /* Vectors that push an error code: 8, 10-14, 17, 21, 29, 30. APM Volume 2, table 8-1. */
@@ -173,4 +231,6 @@ gt_stubs:
     .endm
     ENTRIES 0 31
     ENTRIES 32 63
+    .local firmware_rsp
+    .comm firmware_rsp, 8, 8
     .section .note.GNU-stack, "", @progbits

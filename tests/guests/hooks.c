@@ -185,7 +185,7 @@ static void cpuid(void) {
 
 static uint64_t call_from(uint64_t number, bool user, uint64_t *rax) {
     struct gt_state s = {.gpr = {[VMM_RAX] = number}, .rflags = 2, .user = user};
-    uint64_t vector = gt_run_bytes(&s, "\x0f\x01\xd9", 3);
+    uint64_t vector = gt_run_call(&s);
     *rax = s.gpr[VMM_RAX];
     return vector;
 }
@@ -203,7 +203,7 @@ static void hypercalls(void) {
     gt_check(none == GT_UD && wide == GT_UD && pass == GT_UD, "hypercall: nobody's, and PASS", "exceptions %lu %lu %lu",
              none, wide, pass);
     struct gt_state s = {.gpr = {[VMM_RAX] = HOST_CALL + HOST_INJECT, [VMM_RBX] = 14, [VMM_RCX] = 6}, .rflags = 2};
-    uint64_t vector = gt_run_bytes(&s, "\x0f\x01\xd9", 3);
+    uint64_t vector = gt_run_call(&s);
     gt_check(vector == GT_PF && s.error == 6 && s.rip == GT_PAGE(GT_CODE), "hypercall: INJECT",
              "exception %lu, error %lx", vector, s.error);
 }
@@ -233,7 +233,7 @@ static void registers(void) {
     gt_check(hw_read_cr2() == 0xabc000, "a register set", "cr2 is %lx", hw_read_cr2());
     struct gt_state s = {
         .gpr = {[VMM_RAX] = HOST_CALL + HOST_REG, [VMM_RBX] = VMM_R13, [VMM_RCX] = 1, [VMM_RDX] = 4711}, .rflags = 2};
-    gt_run_bytes(&s, "\x0f\x01\xd9", 3);
+    gt_run_call(&s);
     gt_check(s.vector == GT_BP && s.gpr[VMM_R13] == 4711, "a general register set", "%lx", s.gpr[VMM_R13]);
 }
 
@@ -246,7 +246,7 @@ static void memory(void) {
              "translation", "wrong");
     memcpy(gt_ram[3], "12345678", 8);
     struct gt_state s = {.gpr = {[VMM_RAX] = HOST_CALL + HOST_GMEM, [VMM_RBX] = gt_physical(gt_ram[3])}, .rflags = 2};
-    gt_run_bytes(&s, "\x0f\x01\xd9", 3);
+    gt_run_call(&s);
     bool good = s.gpr[VMM_RAX] == 0 && !memcmp(&s.gpr[VMM_RCX], "12345678", 8);
     gt_call(HOST_GMEM, gt_physical(gt_ram[3]), UINT64_C(0x6867666564636261), 1);
     good = good && !memcmp(gt_ram[3], "abcdefgh", 8);

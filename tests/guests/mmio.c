@@ -1,6 +1,6 @@
 /* Every instruction form on live trapped memory, with the processor as its own judge: the same bytes run once with RAM
  * in the window's tested pages and once with trapped pages there, and registers, flags and memory must come out equal.
- * Then the faults in the middle of an access. */
+ * Then the faults in the middle of an access. Argument: how many rounds of values, instead of 12. */
 #include "gt.h"
 #include <hw.h>
 #include <string.h>
@@ -19,7 +19,6 @@ extern const struct form mmio_forms[], mmio_forms_end[]; /* mmio_forms.S */
 #define ZF     BIT(6)
 #define DF     BIT(10)
 #define STATUS (CF | BIT(2) | BIT(4) | ZF | BIT(7) | BIT(11))
-#define ROUNDS 12u
 
 /* What lies behind the two tested pages in the second run. */
 enum behind { TRAPPED, RAM_THEN_TRAPPED, TRAPPED_THEN_RAM, DEVICE };
@@ -228,11 +227,15 @@ static void passing(void) {
              region = gt_call(HOST_MOVE, gt_call(HOST_WHERE, 0, 0, 0), 0, 0);
     gt_check((int64_t)ram == VMM_E_BUSY && (int64_t)region == VMM_E_BUSY, "a trap cannot move over RAM", "%lx %lx", ram,
              region);
+    if (!device) {
+        gt_print("     no display on the PCI bus: its memory is not tested");
+        return;
+    }
     uint64_t moved = gt_call(HOST_MOVE, device, 0, 0);
     uint64_t n = n_accesses();
     *(volatile uint32_t *)(device + 4) = 0x600d;
-    gt_check(device && moved == 0 && n_accesses() == n + 1 && *(volatile uint32_t *)(device + 4) == 0x600d,
-             "a trap moves", "device %lx, result %lx, %lu accesses", device, moved, n_accesses() - n);
+    gt_check(moved == 0 && n_accesses() == n + 1 && *(volatile uint32_t *)(device + 4) == 0x600d, "a trap moves",
+             "device %lx, result %lx, %lu accesses", device, moved, n_accesses() - n);
     forms(DEVICE, 2, "all forms on a device, passed");
     gt_call(HOST_MOVE, HOST_PASS, 0, 0);
     n = n_accesses();
@@ -252,10 +255,11 @@ void gt_main(void) {
         {"read through reserved bits", {0x8b, 0x03}, 2, GT_P | GT_W | BIT(45), false, 8},
     };
     if (!gt_check(gt_below(), "below", "no hypervisor")) return;
+    unsigned rounds = gt_args[0] ? (unsigned)(gt_args[0] - '0') : 12;
     widths();
-    forms(TRAPPED, ROUNDS, "all forms, both pages trapped");
-    forms(RAM_THEN_TRAPPED, ROUNDS, "all forms, RAM then trapped");
-    forms(TRAPPED_THEN_RAM, ROUNDS, "all forms, trapped then RAM");
+    forms(TRAPPED, rounds, "all forms, both pages trapped");
+    forms(RAM_THEN_TRAPPED, rounds, "all forms, RAM then trapped");
+    forms(TRAPPED_THEN_RAM, rounds, "all forms, trapped then RAM");
     for (unsigned i = 0; i < sizeof faults / sizeof faults[0]; i++) crossing(&faults[i]);
     repeated();
     accessed_dirty();

@@ -33,7 +33,10 @@
     mov %eax, (64*\slot+12)(%ebx)
     mov %edx, (64*\slot+16)(%ebx)
     mov $HOST_CALL, %eax
-    vmmcall
+8:  vmmcall                             /* or VMCALL, written over it */
+    .pushsection .rodata.modes_calls, "a"
+    .long 8b - modes_start
+    .popsection
     mov %eax, (64*\slot+20)(%ebx)
     movl %es:(\di), %eax
     mov %eax, (64*\slot+24)(%ebx)
@@ -100,7 +103,11 @@
     .endm
 
     .section .rodata.modes, "a"
-    .globl modes_start, modes_data, modes_end
+    .globl modes_start, modes_data, modes_end, modes_calls
+    .pushsection .rodata.modes_calls, "a"
+    .balign 4
+modes_calls:                            /* [10] where the hypercalls are */
+    .popsection
     .balign 16
 modes_start:                            /* rdi: where this is */
     .code64

@@ -23,6 +23,7 @@ struct modes_data { /* modes.S */
     uint64_t saved_base;
 } __attribute__((packed));
 extern const uint8_t modes_start[], modes_data[], modes_end[];
+extern const uint32_t modes_calls[];
 
 struct result {
     uint8_t carry, in8;
@@ -82,6 +83,7 @@ static void prepare(void) {
     struct modes_data d;
     uint8_t *at = (uint8_t *)low;
     memcpy(at, modes_start, (size_t)(modes_end - modes_start));
+    for (unsigned i = 0; i < N_MODES; i++) memcpy(at + modes_calls[i], gt_vmcall(), 3);
     memcpy(&d, modes_data, sizeof d);
     for (unsigned i = 0; i < 4; i++) d.flat[i].offset += (uint32_t)low;
     d.real.selector = (uint32_t)(low >> 4);

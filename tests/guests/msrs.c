@@ -1,9 +1,11 @@
 /* Model-specific registers: those the hypervisor owns answer as on a machine without virtualisation, all others as the
  * machine's own. With the argument "scan" the guest only lists what every register answers; the runner compares the
- * lists of two runs, below and native. Source: APM Volume 2, 15.30 "SVM Related MSRs". */
+ * lists of two runs, below and native. Source: APM Volume 2, 15.30 "SVM Related MSRs"; Intel SDM Volume 3C, 23.7
+ * "Enabling and Entering VMX Operation"; Volume 3D, appendix A "VMX Capability Reporting Facility". */
 #include "gt.h"
 #include <hw.h>
 #include <msr_regs.h>
+#include <vmx/vmx_regs.h>
 
 #define RDMSR "\x0f\x32"
 #define WRMSR "\x0f\x30"
@@ -105,7 +107,34 @@ static void fixed(void) {
             bad++;
         }
     gt_check(bad == 0, "writes to fixed registers vanish", "%u did not", bad);
-    gt_check(write(MSR_PATCH_LOADER, gt_physical(gt_ram[0]), false) == GT_BP, "microcode is not loaded", "fault");
+}
+
+static void microcode(void) {
+    uint32_t msr = gt_intel ? MSR_BIOS_UPDT_TRIG : MSR_PATCH_LOADER;
+    gt_check(write(msr, gt_physical(gt_ram[0]), false) == GT_BP, "microcode is not loaded", "fault");
+}
+
+/* Intel's way to be without virtualisation: CPUID is silent, the firmware's lock is on, the registers do not exist. */
+static void features(void) {
+    uint64_t v = 0, after = 0;
+    uint32_t ecx = hw_cpuid(1, 0).ecx;
+    gt_check(!(ecx & (CPUID_1_ECX_VMX | CPUID_1_ECX_SMX)), "CPUID shows no VMX and no SMX", "%x", ecx);
+    uint64_t vector = read(MSR_FEATURE_CONTROL, &v, false);
+    const uint64_t all = FEATURE_LOCK | FEATURE_VMX | FEATURE_VMX_IN_SMX | FEATURE_SENTER;
+    gt_check(vector == GT_BP && (v & all) == FEATURE_LOCK, "FEATURE_CONTROL off and locked", "exception %lu, %lx",
+             vector, v);
+    uint64_t same = write(MSR_FEATURE_CONTROL, v, false), on = write(MSR_FEATURE_CONTROL, v | FEATURE_VMX, false);
+    read(MSR_FEATURE_CONTROL, &after, false);
+    gt_check(same == GT_GP && on == GT_GP && after == v, "FEATURE_CONTROL stays", "exceptions %lu %lu, %lx", same, on,
+             after);
+    unsigned bad = 0;
+    for (uint32_t msr = MSR_VMX_BASIC; msr <= MSR_VMX_LAST; msr++)
+        bad += read(msr, &v, false) != GT_GP || write(msr, 0, false) != GT_GP;
+    gt_check(bad == 0, "VMX capability registers do not exist", "%u answered", bad);
+    bad = 0;
+    for (uint32_t msr = MSR_RTIT_FIRST; msr <= MSR_RTIT_LAST; msr++) bad += read(msr, &v, false) != GT_GP;
+    bad += read(MSR_SMM_MONITOR_CTL, &v, false) != GT_GP;
+    gt_check(bad == 0, "nor do those of processor trace and SMM", "%u answered", bad);
 }
 
 static void apic_base(void) {
@@ -146,8 +175,13 @@ void gt_main(void) {
     gt_check(gt_below(), "below", "no hypervisor");
     efer();
     nx();
-    owned();
-    fixed();
+    if (gt_intel) {
+        features();
+    } else {
+        owned();
+        fixed();
+    }
+    microcode();
     apic_base();
     ring3();
 }

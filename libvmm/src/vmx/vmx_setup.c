@@ -8,6 +8,9 @@
 #include "../svm/svm_regs.h"
 #include "vmx_regs.h"
 
+/* A present 32- or 64-bit task-state segment, busy or not: Volume 3A, table 3-2 "System-Segment ... Types" */
+#define ATTRIB_TSS      (BIT(7) | BIT(3) | BIT(0))
+#define ATTRIB_TSS_MASK (BIT(7) | BITS(4, 2) | BIT(0))
 #define IO_BITMAP_BYTES (2 * VMM_PAGE_BYTES) /* 24.6.4 "I/O-Bitmap Addresses" */
 
 static void set(uint32_t field, uint64_t v) { VMM_ASSERT(hw_vmx_write(field, v)); }
@@ -146,9 +149,10 @@ void vmx_ready(struct vmm_vcpu *vcpu) {
 
 static void load_segment(enum vmm_segment_name name, const struct vmm_segment *s) {
     struct vmm_segment v = *s;
-    /* The task register is always usable; firmware may never have loaded it. Loaded segments are accessed ones. */
-    if (name == VMM_TR && !(v.attrib & BIT(7)))
-        v = (struct vmm_segment){.selector = s->selector, .attrib = 0x8b, .limit = 0xffff};
+    /* The task register is always usable; firmware may never have loaded it, or have another table by now. Loaded
+     * segments are accessed ones. */
+    if (name == VMM_TR && (v.attrib & ATTRIB_TSS_MASK) != ATTRIB_TSS)
+        v = (struct vmm_segment){.selector = s->selector, .attrib = ATTRIB_TSS, .limit = 0xffff};
     if (name == VMM_TR) v.attrib |= BIT(1);
     if (v.attrib & BIT(4)) v.attrib |= BIT(0);
     set(VMCS_GUEST_LIMIT(name), v.limit);
