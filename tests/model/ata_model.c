@@ -131,6 +131,8 @@ static void write_register(struct ata_model *m, struct ata_model_channel *c, uns
     if (reg == P_COMMAND) {
         if (value == W_DEVICE_RESET && d->disk && d->disk->atapi)
             ata_model_reset(m, d);
+        else if (value == W_DEVICE_RESET && is_busy(d))
+            ata_model_fail_now(m, d); /* a disk does not know it */
         else if (is_busy(d))
             ata_model_bad(m, "command while BSY or DRQ");
         else if (d->disk || value == W_DIAGNOSTIC)

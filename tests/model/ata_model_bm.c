@@ -86,7 +86,8 @@ static uint8_t read_byte(const struct ata_model *m, unsigned offset) {
     offset %= P_BM_CHANNEL;
     if (offset == P_BM_CMD) return c->bm_cmd;
     if (offset == P_BM_STATUS) return c->bm_status;
-    return offset >= P_BM_PRDT ? (uint8_t)(c->bm_prdt >> (8 * (offset - P_BM_PRDT))) : 0;
+    if (offset < P_BM_PRDT) return 0;
+    return (uint8_t)(c->bm_prdt >> (8 * (offset - P_BM_PRDT)));
 }
 
 uint32_t ata_model_bm_read(struct ata_model *m, unsigned offset, unsigned n_bytes) {
@@ -121,18 +122,23 @@ static bool strike(struct ata_model *m, struct ata_model_channel *c, struct ata_
     }
 }
 
-static bool move_some(struct ata_model *m, struct ata_model_channel *c, struct ata_model_device *d) {
-    uint64_t half = d->task.n_bytes / 2;
-    bool faulty = d->fault != ATA_FAULT_NONE;
-    if (faulty && d->moved >= half) return strike(m, c, d);
+/* Within one descriptor. */
+static void move_piece(struct ata_model *m, struct ata_model_channel *c, struct ata_model_device *d, uint64_t until) {
     if (c->prd_left == 0) {
         c->prd_last = read_prd(m, c, c->prd_at, &c->prd_addr, &c->prd_left);
         c->prd_at += PRD_BYTES;
     }
-    uint64_t left = (faulty ? half : d->task.n_bytes) - d->moved;
-    uint32_t n = ata_model_random(m, 4) ? c->prd_left : 1 + ata_model_random(m, c->prd_left);
-    if (n > left) n = (uint32_t)left;
+    uint32_t n = ata_model_random(m, 8) ? c->prd_left : 1 + ata_model_random(m, c->prd_left);
+    if (n > until - d->moved) n = (uint32_t)(until - d->moved);
     move(m, c, d, n);
+}
+
+static bool move_some(struct ata_model *m, struct ata_model_channel *c, struct ata_model_device *d) {
+    bool faulty = d->fault != ATA_FAULT_NONE;
+    uint64_t until = faulty ? d->task.n_bytes / 2 : d->task.n_bytes;
+    if (faulty && d->moved >= until) return strike(m, c, d);
+    for (uint32_t i = ata_model_random(m, 64) + 1; i > 0 && d->moved < until && (c->bm_status & W_BM_ACTIVE); i--)
+        move_piece(m, c, d, until);
     if (d->moved == d->task.n_bytes) {
         d->phase = ATA_FINISHING;
         d->status = W_ST_DRDY | W_ST_BSY;

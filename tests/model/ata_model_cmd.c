@@ -158,9 +158,10 @@ static void expect_cdb(struct ata_model *m, struct ata_model_device *d) {
 static void understand(struct ata_model *m, struct ata_model_device *d) {
     uint8_t fis[20];
     build_fis(d, ata_model_channel_of(m, d)->device, fis);
-    bool ok = ata_disk_begin(d->disk, fis, d->cdb, &d->task) && !is_alien(d->disk, &d->task);
+    bool ok =
+        d->fault != ATA_FAULT_ABORT && ata_disk_begin(d->disk, fis, d->cdb, &d->task) && !is_alien(d->disk, &d->task);
     if (d->packet) d->task.pio = !(d->features[0] & 1);
-    if (!ok || d->fault == ATA_FAULT_ABORT)
+    if (!ok)
         ata_model_fail_now(m, d);
     else if (d->task.move == ATA_NO_DATA)
         enter(d, ATA_FINISHING, W_ST_DRDY | W_ST_BSY);
