@@ -28,7 +28,7 @@ int mediate_disks(struct disks *disks, const struct dvi_host *host, const struct
     disks->policy.range[0] = (struct dvi_range){
         .first_lba = FIRST_LBA, .end_lba = UINT64_MAX, .action = DVI_ENCRYPT, .transform = transform};
     int r = dvi_pci_guard_init(&disks->guard, host);
-    size_t n = dvi_pci_find(host, PCI_CLASS_SATA_AHCI, at, MAX_CONTROLLERS);
+    size_t n = dvi_pci_find(host, PCI_CLASS_SATA_AHCI, PCI_CLASS_ALL, at, MAX_CONTROLLERS);
     if (n > MAX_CONTROLLERS) return DVI_E_CONFIG;
     for (size_t i = 0; i < n && !r; i++) r = dvi_ahci_init(&disks->ahci[i], host, at[i], &config);
     return r;

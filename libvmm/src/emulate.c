@@ -10,8 +10,10 @@
 
 #define RFLAGS_TF BIT(8)
 
-/* Iterations of one REP instruction carried out in one exit. */
-#define MAX_ITERATIONS 256u
+/* Iterations of one REP instruction carried out in one exit; with ports, whose devices have all of a block of data
+ * ready when it is read, as many as 16 sectors have words. */
+#define MAX_ITERATIONS      256u
+#define MAX_PORT_ITERATIONS 4096u
 
 /* ---- guest-physical accesses ---- */
 
@@ -200,8 +202,9 @@ void vmm_emulate(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
     if (at_rip->src.kind == VMM_INSN_SEG)
         env.selectors[at_rip->src.n] = vmm_segment_get(vcpu, (enum vmm_segment_name)at_rip->src.n).selector;
     bool step = (vcpu->rflags & RFLAGS_TF) != 0; /* a #DB after each iteration */
+    unsigned limit = exit->kind == VMM_EXIT_PIO ? MAX_PORT_ITERATIONS : MAX_ITERATIONS;
     vcpu->operand = exit->kind != VMM_EXIT_PIO && single_operand(at_rip) ? exit : NULL;
-    enum vmm_insn_result r = vmm_insn_emulate(at_rip, &env, step ? 1 : MAX_ITERATIONS);
+    enum vmm_insn_result r = vmm_insn_emulate(at_rip, &env, step ? 1 : limit);
     vcpu->operand = NULL;
     if (r == VMM_INSN_DONE || (r == VMM_INSN_AGAIN && step)) vmm_finish_insn(vcpu);
     if (r == VMM_INSN_NOT_OURS) vmm_inject(vcpu, VECTOR_GP, 0); /* such as LGDT or INVLPG on a device */

@@ -1,4 +1,5 @@
-/* Registration of traps that are not memory: ports, MSRs, CPUID leaves, hypercalls. Only during setup, so no locks. */
+/* Registration of traps that are not memory: ports, MSRs, CPUID leaves, hypercalls. Only during setup, so no locks,
+ * but for ports that move. */
 #include "priv.h"
 
 static int add(struct vmm *vmm, struct vmm_hooks *hooks, struct vmm_hook hook) {
@@ -15,6 +16,27 @@ int vmm_pio_trap(struct vmm *vmm, uint16_t first, uint16_t n, vmm_trap_fn *fn, v
     int r = add(vmm, &vmm->pio,
                 (struct vmm_hook){.first = first, .n = n, .fn = fn, .cookie = cookie, .counts_as = VMM_EXIT_PIO});
     if (!r) vmm->ops->pio_intercept(vmm, first, n);
+    return r;
+}
+
+/* The ports it leaves go on to exit, and are passed. */
+int vmm_pio_move(struct vmm *vmm, uint16_t from, uint16_t to) {
+    struct vmm_hooks *hooks = &vmm->pio;
+    struct vmm_hook *h = NULL;
+    for (uint32_t i = 0; i < hooks->n; i++)
+        if (hooks->hook[i].first == from) h = &hooks->hook[i];
+    if (!h || to > UINT16_MAX - h->n + 1u) return VMM_E_INVAL;
+    vmm_lock(&vmm->npt_lock);
+    int r = 0;
+    for (uint32_t i = 0; i < hooks->n; i++)
+        if (&hooks->hook[i] != h && vmm_ranges_overlap(to, h->n, hooks->hook[i].first, hooks->hook[i].n))
+            r = VMM_E_BUSY;
+    if (!r) {
+        vmm->ops->pio_intercept(vmm, to, (uint16_t)h->n);
+        __atomic_store_n(&h->first, to, __ATOMIC_RELEASE);
+        if (!vmm_flush_nested(vmm)) r = VMM_E_BUSY; /* a processor could still reach the new place directly */
+    }
+    vmm_unlock(&vmm->npt_lock);
     return r;
 }
 

@@ -32,7 +32,7 @@ static void mmio_write(void *ctx, hpa_t addr, unsigned n_bytes, uint64_t value) 
     vmm_device_write(addr, n_bytes, value);
 }
 
-static enum vmm_verdict mmio_handler(struct vmm_vcpu *vcpu, void *cookie, struct vmm_access *access) {
+static enum vmm_verdict to_mediator(struct vmm_vcpu *vcpu, void *cookie, struct vmm_access *access) {
     const struct machine_trap *t = cookie;
     (void)vcpu;
     return t->fn(t->cookie, access);
@@ -43,7 +43,7 @@ static int mmio_trap(void *ctx, gpa_t base, uint64_t n_bytes, dvi_trap_fn *fn, v
     if (m->n_mmio == MACHINE_MAX_TRAPS) return DVI_E_NOMEM;
     struct machine_trap *t = &m->mmio[m->n_mmio];
     *t = (struct machine_trap){.machine = m, .fn = fn, .cookie = cookie};
-    int r = vmm_mmio_trap(m->vmm, base, n_bytes, mmio_handler, t);
+    int r = vmm_mmio_trap(m->vmm, base, n_bytes, to_mediator, t);
     if (r < 0) return r == VMM_E_BUSY ? DVI_E_RANGE : DVI_E_NOMEM;
     m->n_mmio++;
     return r;
@@ -52,6 +52,34 @@ static int mmio_trap(void *ctx, gpa_t base, uint64_t n_bytes, dvi_trap_fn *fn, v
 static int mmio_move(void *ctx, int handle, gpa_t base) {
     int r = vmm_mmio_move(vmm_at(ctx), handle, base);
     return r == 0 ? 0 : r == VMM_E_BUSY ? DVI_E_RANGE : DVI_E_NOMEM;
+}
+
+static uint32_t port_read(void *ctx, uint16_t port, unsigned n_bytes) {
+    (void)ctx;
+    return vmm_port_read(port, n_bytes);
+}
+
+static void port_write(void *ctx, uint16_t port, unsigned n_bytes, uint32_t value) {
+    (void)ctx;
+    vmm_port_write(port, n_bytes, value);
+}
+
+static int pio_trap(void *ctx, uint16_t first, uint16_t n, dvi_trap_fn *fn, void *cookie) {
+    struct machine *m = ctx;
+    if (m->n_pio == MACHINE_MAX_TRAPS) return DVI_E_NOMEM;
+    struct machine_trap *t = &m->pio[m->n_pio];
+    *t = (struct machine_trap){.machine = m, .first_port = first, .fn = fn, .cookie = cookie};
+    int r = vmm_pio_trap(m->vmm, first, n, to_mediator, t);
+    if (r) return r == VMM_E_BUSY ? DVI_E_RANGE : DVI_E_NOMEM;
+    return (int)m->n_pio++;
+}
+
+static int pio_move(void *ctx, int handle, uint16_t first) {
+    struct machine *m = ctx;
+    struct machine_trap *t = &m->pio[handle];
+    int r = vmm_pio_move(m->vmm, t->first_port, first);
+    if (!r) t->first_port = first;
+    return r ? DVI_E_RANGE : 0;
 }
 
 static uint64_t now_us(void *ctx) { return vmm_now_us(vmm_at(ctx)); }
@@ -77,10 +105,14 @@ int machine_init(struct machine *m, struct vmm *vmm, uint64_t ecam, uint32_t fir
                                 .dma_alloc = dma_alloc,
                                 .mmio_read = mmio_read,
                                 .mmio_write = mmio_write,
+                                .port_read = port_read,
+                                .port_write = port_write,
                                 .pci_read = machine_pci_read,
                                 .pci_write = machine_pci_write,
                                 .mmio_trap = mmio_trap,
                                 .mmio_move = mmio_move,
+                                .pio_trap = pio_trap,
+                                .pio_move = pio_move,
                                 .pci_trap = machine_pci_trap,
                                 .now_us = now_us,
                                 .log = log_line};

@@ -13,7 +13,8 @@
 
 struct machine_trap {
     struct machine *machine;
-    struct dvi_bdf bdf; /* PCI traps */
+    struct dvi_bdf bdf;  /* PCI traps */
+    uint16_t first_port; /* port traps */
     dvi_trap_fn *fn;
     void *cookie;
 };
@@ -25,8 +26,8 @@ struct machine {
     uint32_t ecam_first_bus, ecam_last_bus;
     struct vmm_lock pci_lock; /* the address and data ports of the machine */
     uint32_t guest_address;   /* [L pci_lock] what the guest last wrote to CF8h */
-    struct machine_trap mmio[MACHINE_MAX_TRAPS], pci[MACHINE_MAX_TRAPS];
-    uint32_t n_mmio, n_pci;
+    struct machine_trap mmio[MACHINE_MAX_TRAPS], pio[MACHINE_MAX_TRAPS], pci[MACHINE_MAX_TRAPS];
+    uint32_t n_mmio, n_pio, n_pci;
 };
 
 /* Setup only. ecam: 0 where the machine has none. 0 or a negative enum vmm_error. */

@@ -4,11 +4,12 @@
 #include <crypt/wipe.h>
 #include <crypt/xts.h>
 #include <dvi/ahci.h>
+#include <dvi/ata.h>
 #include <dvi/pci.h>
 #include <string.h>
 #include "../machine/machine.h"
 
-#define MAX_CONTROLLERS 4u
+#define MAX_CONTROLLERS 4u                  /* of a kind */
 #define POOL_BYTES      (UINT32_C(1) << 20) /* bounce memory of one controller */
 
 /* A key in use. One vector save area a key would not do: several processors may use it at once. */
@@ -27,6 +28,7 @@ struct product {
     bool found[CONF_DISKS_MAX];
     bool started; /* set-up is over */
     struct dvi_ahci ahci[MAX_CONTROLLERS];
+    struct dvi_ata ata[MAX_CONTROLLERS];
 };
 
 /* ---- keys ---- */
@@ -49,8 +51,6 @@ static void key_decrypt(void *ctx, uint64_t unit, const void *src, void *dst, si
     const struct key *k = ctx;
     with_vectors(&k->xts, crypt_xts_decrypt, unit, src, dst, n_units);
 }
-
-static void nothing(void *ctx) { (void)ctx; }
 
 /* The fastest that gives right answers. The firmware need not have enabled the wide registers: they are looked for as
  * they will be for each use. */
@@ -79,8 +79,7 @@ static int init_keys(struct product *p) {
         r = crypt_xts_init(&p->key[i].xts, conf->key[i].bytes, conf->key[i].n_bytes, kernel);
         vmm_vector_end(&saved);
         crypt_wipe(conf->key[i].bytes, sizeof conf->key[i].bytes);
-        p->transform[i] = (struct dvi_blk_transform){
-            .ctx = &p->key[i], .encrypt = key_encrypt, .decrypt = key_decrypt, .begin = nothing, .end = nothing};
+        p->transform[i] = (struct dvi_blk_transform){.ctx = &p->key[i], .encrypt = key_encrypt, .decrypt = key_decrypt};
     }
     if (r)
         vmm_decline(p->machine.vmm, "a key of sekisho.conf cannot be used");
@@ -105,27 +104,51 @@ static const struct dvi_policy *policy_for(void *cookie, const struct dvi_disk_i
     return &p->policy[i];
 }
 
-static int init_controllers(struct product *p) {
+static int init_ahci(struct product *p, unsigned i, struct dvi_bdf at) {
+    struct dvi_ahci_config config = {.cookie = p, .policy_for = policy_for, .pool_bytes = POOL_BYTES};
+    return dvi_ahci_init(&p->ahci[i], &p->machine.host, at, &config);
+}
+
+static int init_ata(struct product *p, unsigned i, struct dvi_bdf at) {
+    struct dvi_ata_config config = {.cookie = p, .policy_for = policy_for};
+    return dvi_ata_init(&p->ata[i], &p->machine.host, at, &config);
+}
+
+static const struct controller {
+    const char *name;
+    uint32_t class_code, mask;
+    int (*init)(struct product *p, unsigned i, struct dvi_bdf at);
+} controllers[] = {{"AHCI", PCI_CLASS_SATA_AHCI, PCI_CLASS_ALL, init_ahci},
+                   {"IDE", PCI_CLASS_IDE, PCI_CLASS_IDE_MASK, init_ata}};
+
+static int init_kind(struct product *p, const struct controller *c) {
     struct vmm *vmm = p->machine.vmm;
     struct dvi_bdf at[MAX_CONTROLLERS];
-    size_t n = dvi_pci_find(&p->machine.host, PCI_CLASS_SATA_AHCI, at, MAX_CONTROLLERS);
+    size_t n = dvi_pci_find(&p->machine.host, c->class_code, c->mask, at, MAX_CONTROLLERS);
     if (n > MAX_CONTROLLERS) {
-        vmm_decline(vmm, "this machine has %u AHCI controllers, more than the %u supported", (unsigned)n,
+        vmm_decline(vmm, "this machine has %u %s controllers, more than the %u supported", (unsigned)n, c->name,
                     MAX_CONTROLLERS);
         return -1;
     }
-    for (size_t i = 0; i < n; i++) {
-        struct dvi_ahci_config config = {.cookie = p, .policy_for = policy_for, .pool_bytes = POOL_BYTES};
-        int r = dvi_ahci_init(&p->ahci[i], &p->machine.host, at[i], &config);
+    for (unsigned i = 0; i < n; i++) {
+        int r = c->init(p, i, at[i]);
         if (r) {
-            vmm_decline(vmm, "the AHCI controller at %02x:%02x.%x could not be taken over (error %d)", at[i].bus,
+            vmm_decline(vmm, "the %s controller at %02x:%02x.%x could not be taken over (error %d)", c->name, at[i].bus,
                         at[i].dev, at[i].fn, r);
             return r;
         }
     }
+    return 0;
+}
+
+static int init_controllers(struct product *p) {
+    for (unsigned i = 0; i < sizeof controllers / sizeof controllers[0]; i++) {
+        int r = init_kind(p, &controllers[i]);
+        if (r) return r;
+    }
     for (unsigned i = 0; i < p->conf->n_disks; i++) {
         if (p->found[i]) continue;
-        vmm_decline(vmm, "no disk of this machine matches section [disk \"%s\"] of sekisho.conf",
+        vmm_decline(p->machine.vmm, "no disk of this machine matches section [disk \"%s\"] of sekisho.conf",
                     p->conf->disk[i].name);
         return -1;
     }
@@ -134,6 +157,7 @@ static int init_controllers(struct product *p) {
 
 /* The launch will be undone, and with it the memory that the controllers were given. */
 static void release_controllers(struct product *p) {
+    for (unsigned i = 0; i < MAX_CONTROLLERS; i++) dvi_ata_release(&p->ata[i]);
     for (unsigned i = 0; i < MAX_CONTROLLERS; i++)
         if (dvi_ahci_release(&p->ahci[i]))
             vmm_log(p->machine.vmm, "sekisho: an AHCI controller does not stop, its bus mastering stays off");

@@ -65,7 +65,7 @@ static const struct dvi_policy *policy_for(void *cookie, const struct dvi_disk_i
 static bool prd_ok(void *ctx, unsigned port, uint64_t addr, uint64_t n) {
     (void)ctx;
     if (f.host.dma_ok(&f, gpa(addr), n)) return true;
-    uint64_t pool = a.pool_bus.v, n_pool = (uint64_t)a.n_pages * VMM_PAGE_BYTES;
+    uint64_t pool = a.pool.bus.v, n_pool = (uint64_t)a.pool.n_pages * VMM_PAGE_BYTES;
     if (addr >= pool && n <= n_pool && addr - pool <= n_pool - n) return true;
     return n == 512 && a.port[port].mem && addr - a.port[port].bus.v < 4096; /* IDENTIFY DEVICE */
 }
@@ -93,8 +93,8 @@ static void check_trim(void) {
 
 static void check(void) {
     uint32_t n_used = 0;
-    for (uint32_t i = 0; i < a.n_pages; i++) n_used += (uint32_t)(a.used[i / 64] >> (i % 64) & 1);
-    if (n_used + a.n_free != a.n_pages) fake_fail("pool: %u used, %u free", n_used, a.n_free);
+    for (uint32_t i = 0; i < a.pool.n_pages; i++) n_used += (uint32_t)(a.used[i / 64] >> (i % 64) & 1);
+    if (n_used + a.n_free != a.pool.n_pages) fake_fail("pool: %u used, %u free", n_used, a.n_free);
     if (in_run) fake_fail("transform: left without end");
     if (a.lock.next != a.lock.owner) fake_fail("the lock is held");
     if (disk[0].n_forbidden | disk[1].n_forbidden) fake_fail("command %#x was obeyed", disk[0].last_forbidden);
@@ -250,7 +250,7 @@ static void quiesce(void) {
         for (unsigned i = 0; i < 20; i++) fake_guest_read(&f, a.abar + W_PORT(p) + W_CMD, 4);
     }
     check();
-    if (a.n_free != a.n_pages) fake_fail("pool: %u of %u pages leaked", a.n_pages - a.n_free, a.n_pages);
+    if (a.n_free != a.pool.n_pages) fake_fail("pool: %u of %u pages leaked", a.pool.n_pages - a.n_free, a.pool.n_pages);
 }
 
 static void set_up(uint32_t options) {

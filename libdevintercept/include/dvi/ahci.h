@@ -23,55 +23,26 @@
 #ifndef DVI_AHCI_H
 #define DVI_AHCI_H
 
-#include <dvi/host.h>
-#include <dvi/policy.h>
-#include <vmm/lock.h>
+#include <dvi/disk.h>
 
 #define DVI_AHCI_N_PORTS 32u
 #define DVI_AHCI_N_SLOTS 32u
 
-/* A disk, as it says of itself. */
-struct dvi_disk_id {
-    struct dvi_bdf bdf;
-    unsigned port;
-    char model[41], serial[21]; /* without leading and trailing blanks; unprintable characters are '?' */
-    uint64_t n_sectors;         /* of sector_bytes each */
-    uint32_t sector_bytes;      /* a policy needs 512: with another size and a policy all user data is refused */
-};
-
 struct dvi_ahci_config {
     void *cookie;
-    /* What holds for a disk. NULL: all is clear, only DMA addresses are checked. Called at init and whenever IDENTIFY
-     * DEVICE data passes by, on any processor, under the controller's lock. The policy MUST outlive the mediator. */
-    const struct dvi_policy *(*policy_for)(void *cookie, const struct dvi_disk_id *id);
+    dvi_policy_fn *policy_for;
     size_t pool_bytes; /* bounce memory for encrypted writes: at least DVI_AHCI_MIN_POOL, whole pages, up to _MAX_ */
 };
 
 #define DVI_AHCI_MIN_POOL VMM_PAGE_BYTES
-#define DVI_AHCI_MAX_POOL (16u << 20)
-
-/* Counted since init. Commands: as the guest issued them. */
-struct dvi_ahci_stats {
-    uint64_t reads, writes; /* commands with user data that were accepted, of these: */
-    uint64_t queued;        /* ... by NCQ */
-    uint64_t passed;        /* other commands that were accepted */
-    uint64_t refused;       /* commands replaced by NOP */
-    uint64_t parts;         /* further transfers of commands that needed more than one */
-    uint64_t waited;        /* times a transfer waited for bounce memory */
-    uint64_t sectors_encrypted, sectors_decrypted;
-    uint64_t bytes_bounced; /* through bounce memory, either way */
-    uint64_t bad_registers; /* writes that had no effect because they are refused */
-};
+#define DVI_AHCI_MAX_POOL DVI_POOL_MAX_BYTES
 
 /* --- everything below is private to the mediator; here because the caller owns the storage --- */
 
 /* One command slot. All fields [L]. */
 struct dvi_ahci_slot {
     gpa_t header;                              /* the guest's command header */
-    gpa_t prdt;                                /* the guest's next PRD */
-    uint32_t n_prds;                           /* ... and how many were not read yet */
-    uint32_t prd_left;                         /* bytes of the PRD read last that were not used yet */
-    uint64_t prd_addr;                         /* ... from here on */
+    struct dvi_prds prds;                      /* its descriptors */
     uint64_t lba;                              /* of the first sector not issued yet */
     uint32_t n_sectors;                        /* not issued yet */
     uint32_t flags;                            /* of our command header: A W R C */
@@ -80,7 +51,7 @@ struct dvi_ahci_slot {
     uint64_t unit;                             /* number of its first sector within its range */
     const struct dvi_blk_transform *transform; /* encrypted range, else NULL */
     uint16_t n_bounced;                        /* pages of the pool it holds */
-    uint8_t kind;                              /* enum ahci_kind */
+    uint8_t kind;                              /* enum acs_kind */
     uint8_t fis[20];
 };
 
@@ -123,13 +94,10 @@ struct dvi_ahci {
     bool resetting;                         /* [L] GHC.HR was set and not yet seen clear */
     uint32_t cap, pi;                       /* [I] as firmware left them */
     uint32_t slots;                         /* [I] bit per slot that exists */
-    uint8_t *pool;                          /* [I] */
-    hpa_t pool_bus;                         /* [I] */
-    uint32_t n_pages, n_free;               /* [I], [L] */
-    uint64_t used[DVI_AHCI_MAX_POOL / VMM_PAGE_BYTES / 64]; /* [L] bit per page */
-    uint32_t waiting;                                       /* [L] bit per port with slots that wait */
+    struct dvi_pool pool;
+    uint32_t waiting;  /* [L] bit per port with slots that wait */
     uint32_t stopping; /* [L] bit per port that is stopping: ST was cleared, but memory of its commands may be in use */
-    struct dvi_ahci_stats stats; /* [L] */
+    struct dvi_disk_stats stats; /* [L] */
     struct dvi_ahci_port port[DVI_AHCI_N_PORTS];
 };
 
@@ -157,6 +125,6 @@ int dvi_ahci_init(struct dvi_ahci *ahci, const struct dvi_host *host, struct dvi
 int dvi_ahci_release(struct dvi_ahci *ahci) VMM_MUST_CHECK;
 
 /* A copy of the counters. Any processor. */
-struct dvi_ahci_stats dvi_ahci_stats(struct dvi_ahci *ahci);
+struct dvi_disk_stats dvi_ahci_stats(struct dvi_ahci *ahci);
 
 #endif

@@ -48,18 +48,26 @@ struct dvi_host {
     /* Device registers, untrapped. width in bytes: 1, 2, 4 or 8, naturally aligned. */
     uint64_t (*mmio_read)(void *ctx, hpa_t addr, unsigned n_bytes);
     void (*mmio_write)(void *ctx, hpa_t addr, unsigned n_bytes, uint64_t value);
+    /* Device ports, untrapped. n_bytes: 1, 2 or 4. */
+    uint32_t (*port_read)(void *ctx, uint16_t port, unsigned n_bytes);
+    void (*port_write)(void *ctx, uint16_t port, unsigned n_bytes, uint32_t value);
     /* PCI configuration space, untrapped. offset 0..4095, naturally aligned; offsets above 255 read as ones when the
      * machine has no ECAM. */
     uint32_t (*pci_read)(void *ctx, struct dvi_bdf bdf, unsigned offset, unsigned n_bytes);
     void (*pci_write)(void *ctx, struct dvi_bdf bdf, unsigned offset, unsigned n_bytes, uint32_t value);
 
-    /* Traps. access->addr is a guest-physical address for MMIO, an offset in configuration space for PCI. An access
-     * that is wider than the device's natural width or crosses a page arrives as several calls. mmio_trap: whole pages.
-     * It returns a handle >= 0, or an error: DVI_E_RANGE when the pages hold RAM, the region or another trap.
-     * mmio_move: the same trap at another place (the guest moved a BAR); the old place is freed even when it fails.
-     * handler may be running on other processors when mmio_move returns. */
+    /* Traps. access->addr is a guest-physical address for MMIO, a port number for ports, an offset in configuration
+     * space for PCI. An access that is wider than the device's natural width or crosses a page arrives as several
+     * calls. mmio_trap: whole pages. It returns a handle >= 0, or an error: DVI_E_RANGE when the pages hold RAM, the
+     * region or another trap. mmio_move: the same trap at another place (the guest moved a BAR); the old place is freed
+     * even when it fails. handler may be running on other processors when mmio_move returns. */
     int (*mmio_trap)(void *ctx, gpa_t base, uint64_t n_bytes, dvi_trap_fn *handler, void *cookie);
     int (*mmio_move)(void *ctx, int handle, gpa_t base);
+    /* Ports [first, first + n): access->addr is the port, string instructions arrive an element at a time, and an
+     * access that only overlaps the range arrives whole. pio_trap returns a handle >= 0, or an error: DVI_E_RANGE when
+     * one of the ports is trapped already. pio_move: as mmio_move. */
+    int (*pio_trap)(void *ctx, uint16_t first, uint16_t n, dvi_trap_fn *handler, void *cookie);
+    int (*pio_move)(void *ctx, int handle, uint16_t first);
     /* Every configuration access to this function, by port CF8/CFC and by ECAM alike. */
     int (*pci_trap)(void *ctx, struct dvi_bdf bdf, dvi_trap_fn *handler, void *cookie);
 

@@ -38,13 +38,15 @@ uint32_t dvi_pci_merge(uint32_t old, unsigned offset, unsigned n_bytes, uint32_t
 
 /* --- with the machine --- */
 
-/* Every function of the class code (24 bits, as PCI_CLASS_CODE reads), in the order of bus, device, function.
+/* Every function whose class code (24 bits, as PCI_CLASS_CODE reads) is class_code in the bits of mask, in the order of
+ * bus, device, function.
  * out: [max_out], filled as far as it goes. Returns how many there are, which may be more than max_out.
  * All 256 buses are looked at, because a machine may have several roots. Bounded: at most three reads per possible
  * function; on a real machine little more than one per possible device (8192). Source: PCI 3.0, 6.2.1 "Device
  * Identification", 3.2.2.3 "Configuration Space Decoding" (devices that are not multifunction may answer at every
  * function number, hence the header type). */
-size_t dvi_pci_find(const struct dvi_host *host, uint32_t class_code, struct dvi_bdf *out, size_t max_out);
+size_t dvi_pci_find(const struct dvi_host *host, uint32_t class_code, uint32_t mask, struct dvi_bdf *out,
+                    size_t max_out);
 
 /* Read BAR number index and find out its size. Turns the function's address decoding off for a moment, so MUST be
  * called while nobody else uses the function. 0, or DVI_E_RANGE: no such register in a header of this layout, or the

@@ -51,6 +51,9 @@
 
 /* Class codes, as PCI_CLASS_CODE reads in 24 bits. Source: PCI Code and ID Assignment Specification 1.11, 1.2 "Base
  * Class 01h". */
+#define PCI_CLASS_ALL       0xffffffu
+#define PCI_CLASS_IDE       0x010100u /* the lowest byte says how it is operated: */
+#define PCI_CLASS_IDE_MASK  0xffff00u
 #define PCI_CLASS_SATA_AHCI 0x010601u
 #define PCI_CLASS_NVME      0x010802u
 

@@ -14,10 +14,6 @@ struct dvi_blk_transform {
      * src, dst: [n_units * 512] bytes, any alignment; the same buffer, or not overlapping. n_units >= 1. */
     void (*encrypt)(void *ctx, uint64_t unit, const void *src, void *dst, size_t n_units);
     void (*decrypt)(void *ctx, uint64_t unit, const void *src, void *dst, size_t n_units);
-    /* Bracket a run of the calls above on one processor (the guest's vector state is saved and restored once). Must not
-     * nest. */
-    void (*begin)(void *ctx);
-    void (*end)(void *ctx);
 };
 
 #endif

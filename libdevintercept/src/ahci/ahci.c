@@ -33,15 +33,6 @@ static bool reachable(const struct dvi_ahci *a, hpa_t addr, size_t n_bytes) {
     return (a->cap & AHCI_CAP_S64A) || addr.v + n_bytes <= UINT32_MAX;
 }
 
-static int alloc_pool(struct dvi_ahci *a) {
-    size_t n_bytes = a->config.pool_bytes;
-    a->pool = a->host->dma_alloc(a->host->ctx, n_bytes, &a->pool_bus);
-    if (!a->pool || !reachable(a, a->pool_bus, n_bytes)) return DVI_E_NOMEM;
-    a->n_pages = a->n_free = (uint32_t)(n_bytes / VMM_PAGE_BYTES);
-    for (uint32_t i = a->n_pages; i < DVI_AHCI_MAX_POOL / VMM_PAGE_BYTES; i++) a->used[i / 64] |= BIT(i % 64);
-    return 0;
-}
-
 static int add_port(struct dvi_ahci *a, unsigned n) {
     struct dvi_ahci_port *p = &a->port[n];
     uint32_t n_slots = (uint32_t)FIELD_GET(AHCI_CAP_NCS, a->cap) + 1;
@@ -63,7 +54,8 @@ static int take_ports(struct dvi_ahci *a) {
         a->was_ccc = ahci_rd(a, AHCI_CCC_CTL);
         ahci_wr(a, AHCI_CCC_CTL, 0);
     }
-    int error = alloc_pool(a);
+    int error = data_pool_init(&a->pool, a->host, a->config.pool_bytes);
+    if (!error && !reachable(a, a->pool.bus, a->config.pool_bytes)) error = DVI_E_NOMEM;
     FOR_EACH_BIT(n, a->pi) {
         if (AHCI_PORT(n + 1) > a->abar_bytes) return DVI_E_CONFIG;
         if (!error) error = add_port(a, n);
@@ -134,9 +126,9 @@ int dvi_ahci_release(struct dvi_ahci *a) {
     return error;
 }
 
-struct dvi_ahci_stats dvi_ahci_stats(struct dvi_ahci *a) {
+struct dvi_disk_stats dvi_ahci_stats(struct dvi_ahci *a) {
     vmm_lock(&a->lock);
-    struct dvi_ahci_stats stats = a->stats;
+    struct dvi_disk_stats stats = a->stats;
     vmm_unlock(&a->lock);
     return stats;
 }

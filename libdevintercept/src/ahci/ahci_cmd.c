@@ -4,7 +4,67 @@
  * sectors as one policy range, the table, the bounce memory and the time of one exit allow. */
 #include <string.h>
 
+#include "../bytes.h"
 #include "ahci_shadow.h"
+
+/* --- what the device reads --- */
+
+static uint32_t table_offset(unsigned slot) { return AHCI_SHADOW_TABLES + slot * AHCI_TABLE_BYTES; }
+
+uint8_t *ahci_table(const struct dvi_ahci_port *p, unsigned slot) { return p->mem + table_offset(slot); }
+
+void ahci_cmdlist_install(const struct dvi_ahci *a, const struct dvi_ahci_port *p) {
+    ahci_wr(a, p->regs + AHCI_PxCLB, (uint32_t)p->bus.v);
+    ahci_wr(a, p->regs + AHCI_PxCLBU, (uint32_t)(p->bus.v >> 32));
+}
+
+void ahci_table_set(struct dvi_ahci_port *p, unsigned slot, const uint8_t *fis, uint32_t flags, uint32_t n_prds) {
+    uint8_t *header = p->mem + slot * AHCI_CMDHDR_BYTES;
+    put32(header + AHCI_CMDHDR_DW0, flags | (uint32_t)FIELD_PUT(AHCI_CMDHDR_CFL, FIS_H2D_DWORDS) |
+                                        (uint32_t)FIELD_PUT(AHCI_CMDHDR_PRDTL, n_prds));
+    put32(header + AHCI_CMDHDR_PRDBC, 0);
+    put64(header + AHCI_CMDHDR_CTBA, p->bus.v + table_offset(slot));
+    memcpy(ahci_table(p, slot) + AHCI_CMDTBL_CFIS, fis, FIS_H2D_BYTES);
+}
+
+uint32_t ahci_table_prdbc(const struct dvi_ahci_port *p, unsigned slot) {
+    return *(const volatile uint32_t *)(const void *)(p->mem + slot * AHCI_CMDHDR_BYTES + AHCI_CMDHDR_PRDBC);
+}
+
+void ahci_table_identify(struct dvi_ahci_port *p, unsigned slot, const uint8_t *fis) {
+    uint64_t to = p->bus.v + AHCI_SHADOW_IDENTIFY;
+    data_prd_put(ahci_prdt(p, slot), 0, (struct data_prd){.addr = to, .n_bytes = ATA_ID_BYTES});
+    ahci_table_set(p, slot, fis, 0, 1);
+}
+
+/* --- the guest's descriptors --- */
+
+static bool fetch_prd(const struct dvi_host *h, struct dvi_prds *prds) {
+    uint8_t raw[DATA_PRD_BYTES];
+    if (h->gmem_read(h->ctx, prds->next, raw, sizeof raw)) return false;
+    struct data_prd got = data_prd_parse(raw);
+    *prds = (struct dvi_prds){
+        .next = gpa_add(prds->next, sizeof raw), .n = prds->n - 1, .addr = got.addr, .left = got.n_bytes};
+    return true;
+}
+
+static const struct data_format format = {.fetch = fetch_prd, .boundary = AHCI_PRD_MAX_BYTES};
+
+static bool fill(const struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot, uint32_t first, uint64_t max_bytes,
+                 struct data_filled *out) {
+    return data_fill(a->host, &format, &p->slot[slot].prds, ahci_prdt(p, slot), first, max_bytes, out);
+}
+
+/* Give the slot n_bytes of the pool. */
+static void bounce(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot, uint32_t n_bytes) {
+    p->slot[slot].n_bounced = (uint16_t)data_pool_take(&a->pool, ahci_prdt(p, slot), n_bytes);
+    a->stats.bytes_bounced += n_bytes;
+}
+
+static void unbounce(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
+    data_pool_free(&a->pool, ahci_prdt(p, slot), p->slot[slot].n_bounced);
+    p->slot[slot].n_bounced = 0;
+}
 
 /* --- fetch --- */
 
@@ -15,7 +75,7 @@ static const uint8_t nop[FIS_H2D_BYTES] = {
 /* Let the device refuse it. */
 static void refuse(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
     struct dvi_ahci_slot *s = &p->slot[slot];
-    s->kind = AHCI_REFUSE;
+    s->kind = ACS_REFUSE;
     s->n_sectors = s->part_sectors = 0;
     s->transform = NULL;
     p->refused |= bit(slot);
@@ -24,55 +84,51 @@ static void refuse(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
 }
 
 /* Read header and FIS (and ATAPI command) from the guest, once. */
-static struct ahci_cmd read_cmd(const struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
+static struct acs_cmd read_cmd(const struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
     const struct dvi_host *h = a->host;
     struct dvi_ahci_slot *s = &p->slot[slot];
-    struct ahci_cmd refused = {.kind = AHCI_REFUSE};
+    struct acs_cmd refused = {.kind = ACS_REFUSE};
     struct ahci_header header;
     uint8_t raw[AHCI_CMDHDR_FETCH];
 
     if (h->gmem_read(h->ctx, s->header, raw, sizeof raw) || !ahci_header_parse(raw, &header)) return refused;
     if (h->gmem_read(h->ctx, gpa_add(header.table, AHCI_CMDTBL_CFIS), s->fis, sizeof s->fis)) return refused;
-    s->prdt = gpa_add(header.table, AHCI_CMDTBL_PRDT);
-    s->n_prds = header.n_prds;
+    s->prds = (struct dvi_prds){.next = gpa_add(header.table, AHCI_CMDTBL_PRDT), .n = header.n_prds};
     memset(s->fis + FIS_H2D_AUX, 0, FIS_H2D_BYTES - FIS_H2D_AUX);
 
-    struct ahci_cmd cmd = ahci_cmd_parse(&header, s->fis, slot);
-    if (cmd.kind != AHCI_PACKET) return cmd;
+    struct acs_cmd cmd = ahci_cmd_parse(&header, s->fis, slot, &s->flags);
+    if (cmd.kind != ACS_PACKET) return cmd;
     uint8_t *acmd = ahci_table(p, slot) + AHCI_CMDTBL_ACMD;
     if (ahci_rd(a, p->regs + AHCI_PxSIG) != AHCI_PxSIG_ATAPI) return refused;
     return h->gmem_read(h->ctx, gpa_add(header.table, AHCI_CMDTBL_ACMD), acmd, AHCI_ACMD_BYTES) ? refused : cmd;
 }
 
 /* May this be done with the disk as a whole? Each part is asked again, because the policy can change in between. */
-static bool allowed(const struct dvi_ahci_port *p, const struct ahci_cmd *cmd) {
-    if (!ahci_kind_has_lba(cmd->kind) && cmd->kind != AHCI_TRIM) return cmd->kind != AHCI_REFUSE;
-    if (!p->known || p->id.sector_bytes < DVI_UNIT_BYTES) return false;
-    if (p->policy && p->id.sector_bytes != DVI_UNIT_BYTES) return false;
-    return cmd->kind == AHCI_TRIM || ahci_range_ok(p->policy, cmd->kind, cmd->lba, cmd->n_sectors);
+static bool allowed(const struct dvi_ahci_port *p, const struct acs_cmd *cmd) {
+    if (!acs_kind_has_lba(cmd->kind) && cmd->kind != ACS_TRIM) return cmd->kind != ACS_REFUSE;
+    return p->known && acs_allowed(&p->id, p->policy, cmd);
 }
 
 static void fetch(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
     struct dvi_ahci_slot *s = &p->slot[slot];
     *s = (struct dvi_ahci_slot){.header = gpa(p->clb + slot * AHCI_CMDHDR_BYTES)};
-    struct ahci_cmd cmd = read_cmd(a, p, slot);
+    struct acs_cmd cmd = read_cmd(a, p, slot);
 
     /* Whoever queues a command must have announced it; AHCI 1.3.1, 5.3.14 "Issuing Queued Commands". */
     set_bit(&p->queued, slot, cmd.queued && (p->sact & bit(slot)));
-    if (cmd.queued && !(p->queued & bit(slot))) cmd.kind = AHCI_REFUSE;
+    if (cmd.queued && !(p->queued & bit(slot))) cmd.kind = ACS_REFUSE;
     set_bit(&p->refused, slot, false);
     p->issued |= bit(slot);
     s->kind = (uint8_t)cmd.kind;
-    s->flags = cmd.flags;
     s->lba = cmd.lba;
     s->n_sectors = cmd.n_sectors;
     if (!allowed(p, &cmd)) {
         refuse(a, p, slot);
         return;
     }
-    if (cmd.kind == AHCI_READ)
+    if (cmd.kind == ACS_READ)
         a->stats.reads++;
-    else if (cmd.kind == AHCI_WRITE)
+    else if (cmd.kind == ACS_WRITE)
         a->stats.writes++;
     else
         a->stats.passed++;
@@ -85,39 +141,54 @@ enum prepared { READY, REFUSED, WAIT };
 
 /* Whoever finds too little free memory waits; with all of it free, a smaller part will do. out_pages: how many. */
 static bool pool_ready(const struct dvi_ahci *a, bool first_in_line, uint32_t n_sectors, uint32_t *out_pages) {
-    *out_pages = (n_sectors + AHCI_PAGE_SECTORS - 1) / AHCI_PAGE_SECTORS;
+    *out_pages = (n_sectors + DATA_PAGE_SECTORS - 1) / DATA_PAGE_SECTORS;
     if (a->waiting && !first_in_line) return false;
-    if (*out_pages > a->n_pages) *out_pages = a->n_pages;
-    return *out_pages <= a->n_free;
+    if (*out_pages > a->pool.n_pages) *out_pages = a->pool.n_pages;
+    return *out_pages <= a->pool.n_free;
+}
+
+static struct data_run run_of(const struct dvi_ahci_slot *s) {
+    return (struct data_run){.transform = s->transform, .unit = s->unit, .n_sectors = s->part_sectors};
+}
+
+static bool encrypt(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
+    struct data_run run = run_of(&p->slot[slot]);
+    bounce(a, p, slot, run.n_sectors * DVI_UNIT_BYTES);
+    if (!data_encrypt(a->host, &a->pool, ahci_prdt(p, slot), &run)) {
+        unbounce(a, p, slot);
+        return false;
+    }
+    a->stats.sectors_encrypted += run.n_sectors;
+    return true;
 }
 
 static enum prepared prepare_data(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot, bool first_in_line) {
     struct dvi_ahci_slot *s = &p->slot[slot];
     struct dvi_span span = {.n_sectors = s->n_sectors, .action = DVI_CLEAR};
-    if (!allowed(p, &(struct ahci_cmd){.kind = s->kind, .lba = s->lba, .n_sectors = s->n_sectors})) return REFUSED;
+    if (!allowed(p, &(struct acs_cmd){.kind = s->kind, .lba = s->lba, .n_sectors = s->n_sectors})) return REFUSED;
     if (p->policy) span = dvi_policy_lookup(p->policy, s->lba, s->n_sectors);
     if (span.action == DVI_ENCRYPT && !span.transform) return REFUSED;
     uint32_t n = (uint32_t)span.n_sectors, n_pages;
     s->transform = span.action == DVI_ENCRYPT ? span.transform : NULL;
     s->unit = span.unit;
-    bool bounce = s->transform && s->kind == AHCI_WRITE;
-    if (s->transform && n > AHCI_PART_SECTORS) n = AHCI_PART_SECTORS;
-    if (bounce && !pool_ready(a, first_in_line, n, &n_pages)) return WAIT;
-    if (bounce && n > n_pages * AHCI_PAGE_SECTORS) n = n_pages * AHCI_PAGE_SECTORS;
+    bool bounced = s->transform && s->kind == ACS_WRITE;
+    if (s->transform && n > DATA_PART_SECTORS) n = DATA_PART_SECTORS;
+    if (bounced && !pool_ready(a, first_in_line, n, &n_pages)) return WAIT;
+    if (bounced && n > n_pages * DATA_PAGE_SECTORS) n = n_pages * DATA_PAGE_SECTORS;
 
-    struct ahci_filled filled;
+    struct data_filled filled;
     uint64_t n_bytes = (uint64_t)n * p->id.sector_bytes;
-    if (!ahci_table_fill(a, p, slot, bounce ? AHCI_BOUNCE_PRDS : 0, n_bytes, &filled)) return REFUSED;
+    if (!fill(a, p, slot, bounced ? DATA_BOUNCE_PRDS : 0, n_bytes, &filled)) return REFUSED;
     /* The table is cut where sectors of 512 bytes end. */
     if (filled.n_bytes < n_bytes && p->id.sector_bytes != DVI_UNIT_BYTES) return REFUSED;
     s->part_sectors = (uint32_t)(filled.n_bytes / p->id.sector_bytes);
-    if (bounce && !ahci_data_encrypt(a, p, slot)) return REFUSED;
-    if (s->transform && !bounce && !ahci_table_is_ram(a, p, slot, filled.n_prds)) return REFUSED;
+    if (bounced && !encrypt(a, p, slot)) return REFUSED;
+    if (s->transform && !bounced && !data_is_ram(a->host, ahci_prdt(p, slot), filled.n_prds)) return REFUSED;
 
-    ahci_fis_set_range(s->fis, s->lba, s->part_sectors);
+    acs_set_range(s->fis, s->lba, s->part_sectors);
     s->lba += s->part_sectors;
     s->n_sectors -= s->part_sectors;
-    ahci_table_set(p, slot, s->fis, s->flags, bounce ? s->n_bounced : filled.n_prds);
+    ahci_table_set(p, slot, s->fis, s->flags, bounced ? s->n_bounced : filled.n_prds);
     return READY;
 }
 
@@ -125,14 +196,14 @@ static enum prepared prepare_data(struct dvi_ahci *a, struct dvi_ahci_port *p, u
 static enum prepared prepare_trim(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot, bool first_in_line) {
     struct dvi_ahci_slot *s = &p->slot[slot];
     uint32_t n_bytes = s->n_sectors * DVI_UNIT_BYTES, n_pages;
-    struct ahci_filled filled;
+    struct data_filled filled;
     if (!pool_ready(a, first_in_line, s->n_sectors, &n_pages)) return WAIT;
-    if (!ahci_table_fill(a, p, slot, AHCI_BOUNCE_PRDS, n_bytes, &filled)) return REFUSED;
-    ahci_bounce_take(a, p, slot, n_bytes);
-    uint8_t *blocks = ahci_bounce_page(a, p, slot, 0);
-    if (!ahci_table_copy(a, p, slot, AHCI_BOUNCE_PRDS, blocks, n_bytes, false) ||
-        !ahci_trim_ok(blocks, n_bytes, p->policy)) {
-        ahci_bounce_free(a, p, slot);
+    if (!fill(a, p, slot, DATA_BOUNCE_PRDS, n_bytes, &filled)) return REFUSED;
+    bounce(a, p, slot, n_bytes);
+    uint8_t *blocks = data_pool_page(&a->pool, ahci_prdt(p, slot), 0);
+    if (!data_copy(a->host, ahci_prdt(p, slot), DATA_BOUNCE_PRDS, blocks, n_bytes, false) ||
+        !acs_trim_ok(blocks, n_bytes, p->policy)) {
+        unbounce(a, p, slot);
         return REFUSED;
     }
     s->n_sectors = 0;
@@ -142,19 +213,18 @@ static enum prepared prepare_trim(struct dvi_ahci *a, struct dvi_ahci_port *p, u
 
 /* What the disk says of itself goes through our memory: the guest could forge it in its own. */
 static enum prepared prepare_identify(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
-    struct ahci_filled filled;
-    if (!ahci_table_fill(a, p, slot, 1, ATA_ID_BYTES, &filled)) return REFUSED;
-    ahci_table_own(p, slot, 0, hpa_add(p->bus, AHCI_SHADOW_IDENTIFY), ATA_ID_BYTES);
-    ahci_table_set(p, slot, p->slot[slot].fis, 0, 1);
+    struct data_filled filled;
+    if (!fill(a, p, slot, 1, ATA_ID_BYTES, &filled)) return REFUSED;
+    ahci_table_identify(p, slot, p->slot[slot].fis);
     return READY;
 }
 
 static enum prepared prepare_pass(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
     struct dvi_ahci_slot *s = &p->slot[slot];
-    struct ahci_filled filled = {0};
-    bool has_data = s->kind == AHCI_IN || s->kind == AHCI_PACKET;
-    if (has_data && !ahci_table_fill(a, p, slot, 0, AHCI_ALL, &filled)) return REFUSED;
-    if (has_data && (s->n_prds > 0 || s->prd_left > 0)) return REFUSED; /* too many pieces */
+    struct data_filled filled = {0};
+    bool has_data = s->kind == ACS_IN || s->kind == ACS_PACKET;
+    if (has_data && !fill(a, p, slot, 0, DATA_ALL, &filled)) return REFUSED;
+    if (has_data && (s->prds.n > 0 || s->prds.left > 0)) return REFUSED; /* too many pieces */
     s->n_sectors = 0;
     ahci_table_set(p, slot, s->fis, s->flags, filled.n_prds);
     return READY;
@@ -162,11 +232,11 @@ static enum prepared prepare_pass(struct dvi_ahci *a, struct dvi_ahci_port *p, u
 
 static enum prepared prepare(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot, bool first_in_line) {
     switch (p->slot[slot].kind) {
-    case AHCI_REFUSE: return READY;
-    case AHCI_READ:
-    case AHCI_WRITE: return prepare_data(a, p, slot, first_in_line);
-    case AHCI_TRIM: return prepare_trim(a, p, slot, first_in_line);
-    case AHCI_IDENTIFY: return prepare_identify(a, p, slot);
+    case ACS_REFUSE: return READY;
+    case ACS_READ:
+    case ACS_WRITE: return prepare_data(a, p, slot, first_in_line);
+    case ACS_TRIM: return prepare_trim(a, p, slot, first_in_line);
+    case ACS_IDENTIFY: return prepare_identify(a, p, slot);
     default: return prepare_pass(a, p, slot);
     }
 }
@@ -216,7 +286,7 @@ static void retry_all(struct dvi_ahci *a) {
 
 void ahci_learn(struct dvi_ahci *a, struct dvi_ahci_port *p, const uint8_t data[ATA_ID_BYTES]) {
     p->id = (struct dvi_disk_id){.bdf = a->bdf, .port = p->number};
-    ahci_identify_parse(data, &p->id);
+    acs_identify_parse(data, &p->id);
     p->policy = a->config.policy_for(a->config.cookie, &p->id);
     p->known = true;
 }
@@ -226,9 +296,15 @@ static void finish_identify(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigne
     if (p->slot[slot].prdbc != sizeof data) return;
     memcpy(data, p->mem + AHCI_SHADOW_IDENTIFY, sizeof data);
     ahci_learn(a, p, data);
-    ahci_identify_hide(data);
-    (void)ahci_table_copy(a, p, slot, 1, data, sizeof data, true);
+    acs_identify_hide(data, false);
+    (void)data_copy(a->host, ahci_prdt(p, slot), 1, data, sizeof data, true);
     a->stats.bytes_bounced += sizeof data;
+}
+
+static void decrypt(struct dvi_ahci *a, const struct dvi_ahci_port *p, unsigned slot) {
+    struct data_run run = run_of(&p->slot[slot]);
+    data_decrypt(a->host, ahci_prdt(p, slot), &run);
+    a->stats.sectors_decrypted += run.n_sectors;
 }
 
 /* The device has done a part. True if there is another. */
@@ -237,13 +313,13 @@ static bool finish(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
     bool queued = p->queued & bit(slot);
     uint32_t n_bytes = ahci_table_prdbc(p, slot);
     s->prdbc += n_bytes;
-    ahci_bounce_free(a, p, slot);
+    unbounce(a, p, slot);
     if (!queued && s->n_sectors > 0 && n_bytes < s->part_sectors * p->id.sector_bytes) {
         refuse(a, p, slot); /* what came after would leave a gap, and to stop here would be silent for most drivers */
         return true;
     }
-    if (s->kind == AHCI_READ && s->transform) ahci_data_decrypt(a, p, slot);
-    if (s->kind == AHCI_IDENTIFY) finish_identify(a, p, slot);
+    if (s->kind == ACS_READ && s->transform) decrypt(a, p, slot);
+    if (s->kind == ACS_IDENTIFY) finish_identify(a, p, slot);
     if (s->n_sectors > 0) return true;
 
     p->issued &= ~bit(slot);
@@ -283,7 +359,7 @@ void ahci_stop(struct dvi_ahci *a, struct dvi_ahci_port *p) {
 
 void ahci_forget(struct dvi_ahci *a, struct dvi_ahci_port *p) {
     FOR_EACH_BIT(slot, p->issued) {
-        ahci_bounce_free(a, p, slot);
+        unbounce(a, p, slot);
         ahci_table_set(p, slot, nop, 0, 0); /* whatever the device still makes of its bit in PxCI */
     }
     p->issued = p->waiting = p->halted = p->queued = p->refused = p->sact = 0;

@@ -1,6 +1,6 @@
-/* see ahci_parse.h: command headers, command FISes, PRDs and ranges */
+/* see ahci_parse.h */
 #include "ahci_parse.h"
-#include "ahci_bytes.h"
+#include "../bytes.h"
 
 bool ahci_header_parse(const uint8_t raw[AHCI_CMDHDR_FETCH], struct ahci_header *out) {
     uint32_t dw0 = get32(raw + AHCI_CMDHDR_DW0);
@@ -12,167 +12,19 @@ bool ahci_header_parse(const uint8_t raw[AHCI_CMDHDR_FETCH], struct ahci_header 
     return FIELD_GET(AHCI_CMDHDR_CFL, dw0) == FIS_H2D_DWORDS && !(dw0 & (AHCI_CMDHDR_PMP | AHCI_CMDHDR_B));
 }
 
-enum addressing { NONE, LBA28, LBA48, NCQ };
-
-/* Commands by opcode, and two of them by the features field, too; those not here are refused. 0, which is NOP and no
- * feature, ends a list. */
-static const struct class {
-    uint8_t kind, addressing;
-    uint8_t opcodes[16];
-} classes[] = {
-    {AHCI_READ,
-     LBA28,
-     {ATA_READ_SECTORS, ATA_READ_SECTORS_NORETRY, ATA_READ_MULTIPLE, ATA_READ_DMA, ATA_READ_DMA_NORETRY}},
-    {AHCI_READ, LBA48, {ATA_READ_SECTORS_EXT, ATA_READ_MULTIPLE_EXT, ATA_READ_DMA_EXT}},
-    {AHCI_READ, NCQ, {ATA_READ_FPDMA_QUEUED}},
-    {AHCI_WRITE,
-     LBA28,
-     {ATA_WRITE_SECTORS, ATA_WRITE_SECTORS_NORETRY, ATA_WRITE_MULTIPLE, ATA_WRITE_DMA, ATA_WRITE_DMA_NORETRY}},
-    {AHCI_WRITE,
-     LBA48,
-     {ATA_WRITE_SECTORS_EXT, ATA_WRITE_MULTIPLE_EXT, ATA_WRITE_MULTIPLE_FUA_EXT, ATA_WRITE_DMA_EXT,
-      ATA_WRITE_DMA_FUA_EXT}},
-    {AHCI_WRITE, NCQ, {ATA_WRITE_FPDMA_QUEUED}},
-    {AHCI_VERIFY, LBA28, {ATA_READ_VERIFY, ATA_READ_VERIFY_NORETRY}},
-    {AHCI_VERIFY, LBA48, {ATA_READ_VERIFY_EXT}},
-    {AHCI_NO_DATA,
-     NONE,
-     {ATA_DEVICE_RESET, ATA_READ_NATIVE_MAX, ATA_READ_NATIVE_MAX_EXT, ATA_SET_MULTIPLE, ATA_STANDBY,
-      ATA_STANDBY_IMMEDIATE, ATA_IDLE, ATA_IDLE_IMMEDIATE, ATA_CHECK_POWER_MODE, ATA_SLEEP, ATA_FLUSH_CACHE,
-      ATA_FLUSH_CACHE_EXT}},
-    {AHCI_IN, NONE, {ATA_READ_LOG_EXT, ATA_READ_LOG_DMA_EXT, ATA_IDENTIFY_PACKET_DEVICE}},
-    {AHCI_IDENTIFY, NONE, {ATA_IDENTIFY_DEVICE}},
-    {AHCI_TRIM, NONE, {ATA_DATA_SET_MANAGEMENT}},
-    {AHCI_PACKET, NONE, {ATA_PACKET}},
-};
-static const struct {
-    uint8_t opcode, kind;
-    uint8_t features[20];
-} by_feature[] = {
-    {ATA_SMART, AHCI_IN, {ATA_SMART_READ_DATA, ATA_SMART_READ_THRESHOLDS, ATA_SMART_READ_LOG}},
-    {ATA_SMART, AHCI_NO_DATA, {ATA_SMART_ENABLE, ATA_SMART_RETURN_STATUS}},
-    {ATA_SET_FEATURES,
-     AHCI_NO_DATA,
-     {ATA_SETF_WCACHE_ON, ATA_SETF_WCACHE_OFF, ATA_SETF_XFER_MODE, ATA_SETF_APM_ON, ATA_SETF_APM_OFF, ATA_SETF_PUIS_ON,
-      ATA_SETF_PUIS_OFF, ATA_SETF_PUIS_SPINUP, ATA_SETF_SATA_ON, ATA_SETF_SATA_OFF, ATA_SETF_AAM_ON, ATA_SETF_AAM_OFF,
-      ATA_SETF_EPC, ATA_SETF_LOOKAHEAD_ON, ATA_SETF_LOOKAHEAD_OFF, ATA_SETF_NO_REVERT, ATA_SETF_REVERT}},
-};
-
-static bool listed(const uint8_t *list, uint8_t value) {
-    while (*list && *list != value) list++;
-    return *list != 0;
-}
-
-static struct class class_of(const uint8_t *fis) {
-    uint8_t opcode = fis[FIS_H2D_COMMAND];
-    for (unsigned i = 0; i < sizeof classes / sizeof classes[0]; i++)
-        if (listed(classes[i].opcodes, opcode)) return classes[i];
-    for (unsigned i = 0; i < sizeof by_feature / sizeof by_feature[0]; i++)
-        if (by_feature[i].opcode == opcode && listed(by_feature[i].features, fis[FIS_H2D_FEATURES]))
-            return (struct class){.kind = by_feature[i].kind};
-    return (struct class){.kind = AHCI_REFUSE};
-}
-
-static uint32_t count16(const uint8_t *fis) { return fis[FIS_H2D_COUNT] | (uint32_t)fis[FIS_H2D_COUNT_E] << 8; }
-
-static uint32_t lba24(const uint8_t *at) { return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16; }
-
-/* Where the sectors are, and false if that is not said in a way we follow. */
-static bool parse_range(const uint8_t *fis, unsigned addressing, unsigned slot, struct ahci_cmd *cmd) {
-    uint8_t device = fis[FIS_H2D_DEVICE];
-    if (!(device & ATA_DEVICE_LBA) || (device & ATA_DEVICE_DEV)) return false;
-    cmd->lba = lba24(fis + FIS_H2D_LBA0);
-    switch (addressing) {
-    case LBA28:
-        cmd->lba |= (uint64_t)(device & ATA_DEVICE_LBA28) << 24;
-        cmd->n_sectors = fis[FIS_H2D_COUNT] ? fis[FIS_H2D_COUNT] : 256;
-        return true;
-    case LBA48: cmd->n_sectors = count16(fis); break;
-    default: /* NCQ; AHCI 1.3.1, 5.6.3.2: the tag is the slot */
-        cmd->n_sectors = fis[FIS_H2D_FEATURES] | (uint32_t)fis[FIS_H2D_FEATURES_E] << 8;
-        cmd->queued = true;
-        if (fis[FIS_H2D_COUNT] >> ATA_NCQ_TAG_SHIFT != slot) return false;
+struct acs_cmd ahci_cmd_parse(const struct ahci_header *header, const uint8_t fis[FIS_H2D_BYTES], unsigned slot,
+                              uint32_t *out_flags) {
+    *out_flags = 0;
+    if (fis[FIS_TYPE] != FIS_TYPE_H2D || (fis[FIS_H2D_FLAGS] & FIS_H2D_PMP)) return (struct acs_cmd){0};
+    if (!(fis[FIS_H2D_FLAGS] & FIS_H2D_C)) {
+        *out_flags = header->flags & (AHCI_CMDHDR_R | AHCI_CMDHDR_C);
+        return (struct acs_cmd){.kind = ACS_CONTROL};
     }
-    cmd->lba |= (uint64_t)lba24(fis + FIS_H2D_LBA3) << 24;
-    if (cmd->n_sectors == 0) cmd->n_sectors = 65536;
-    return true;
-}
 
-struct ahci_cmd ahci_cmd_parse(const struct ahci_header *header, const uint8_t fis[FIS_H2D_BYTES], unsigned slot) {
-    const struct class class = class_of(fis);
-    const struct ahci_cmd refuse = {.kind = AHCI_REFUSE, .queued = class.addressing == NCQ};
-    struct ahci_cmd cmd = {.kind = AHCI_CONTROL, .flags = header->flags & (AHCI_CMDHDR_R | AHCI_CMDHDR_C)};
-    if (fis[FIS_TYPE] != FIS_TYPE_H2D || (fis[FIS_H2D_FLAGS] & FIS_H2D_PMP)) return (struct ahci_cmd){0};
-    if (!(fis[FIS_H2D_FLAGS] & FIS_H2D_C)) return cmd;
-
-    cmd = (struct ahci_cmd){.kind = class.kind};
-    if ((cmd.kind == AHCI_PACKET) != !!(header->flags & AHCI_CMDHDR_A)) return refuse;
-    switch (cmd.kind) {
-    case AHCI_READ:
-    case AHCI_WRITE:
-    case AHCI_VERIFY:
-        if (!parse_range(fis, class.addressing, slot, &cmd)) return refuse;
-        break;
-    case AHCI_TRIM:
-        cmd.n_sectors = count16(fis);
-        if (fis[FIS_H2D_FEATURES] != ATA_DSM_TRIM || cmd.n_sectors == 0 || cmd.n_sectors > AHCI_TRIM_MAX_BLOCKS)
-            return refuse;
-        break;
-    case AHCI_PACKET: cmd.flags = header->flags & (AHCI_CMDHDR_A | AHCI_CMDHDR_W); break;
-    default: break;
-    }
-    if (cmd.kind == AHCI_WRITE || cmd.kind == AHCI_TRIM) cmd.flags = AHCI_CMDHDR_W;
+    struct acs_cmd cmd = acs_cmd_parse(fis, slot); /* AHCI 1.3.1, 5.6.3.2: the tag is the slot */
+    if ((cmd.kind == ACS_PACKET) != !!(header->flags & AHCI_CMDHDR_A)) cmd.kind = ACS_REFUSE;
+    if (acs_kind_has_lba(cmd.kind) && (fis[FIS_H2D_DEVICE] & ATA_DEVICE_DEV)) cmd.kind = ACS_REFUSE;
+    if (cmd.kind == ACS_PACKET) *out_flags = header->flags & (AHCI_CMDHDR_A | AHCI_CMDHDR_W);
+    if (cmd.kind == ACS_WRITE || cmd.kind == ACS_TRIM) *out_flags = AHCI_CMDHDR_W;
     return cmd;
-}
-
-static void put_lba24(uint8_t *at, uint64_t lba) {
-    at[0] = (uint8_t)lba;
-    at[1] = (uint8_t)(lba >> 8);
-    at[2] = (uint8_t)(lba >> 16);
-}
-
-void ahci_fis_set_range(uint8_t fis[FIS_H2D_BYTES], uint64_t lba, uint32_t n_sectors) {
-    uint8_t *count = fis + FIS_H2D_COUNT, *count_e = fis + FIS_H2D_COUNT_E;
-    put_lba24(fis + FIS_H2D_LBA0, lba);
-    switch (class_of(fis).addressing) {
-    case LBA28:
-        fis[FIS_H2D_DEVICE] = (uint8_t)((fis[FIS_H2D_DEVICE] & ~ATA_DEVICE_LBA28) | (lba >> 24 & ATA_DEVICE_LBA28));
-        *count = (uint8_t)n_sectors;
-        return;
-    case NCQ:
-        count = fis + FIS_H2D_FEATURES;
-        count_e = fis + FIS_H2D_FEATURES_E;
-        break;
-    default: break;
-    }
-    put_lba24(fis + FIS_H2D_LBA3, lba >> 24);
-    *count = (uint8_t)n_sectors;
-    *count_e = (uint8_t)(n_sectors >> 8);
-}
-
-struct ahci_prd ahci_prd_parse(const uint8_t raw[AHCI_PRD_BYTES]) {
-    return (struct ahci_prd){.addr = get64(raw + AHCI_PRD_DBA) & ~UINT64_C(1),
-                             .n_bytes = ((get32(raw + AHCI_PRD_DW3) & AHCI_PRD_DBC) | 1) + 1};
-}
-
-bool ahci_range_ok(const struct dvi_policy *policy, enum ahci_kind kind, uint64_t lba, uint64_t n_sectors) {
-    if (n_sectors > UINT64_MAX - lba) return false;
-    while (policy && n_sectors > 0) {
-        struct dvi_span span = dvi_policy_lookup(policy, lba, n_sectors);
-        if (span.action == DVI_DENY) return false;
-        if (span.action == DVI_READ_ONLY && (kind == AHCI_WRITE || kind == AHCI_TRIM)) return false;
-        lba += span.n_sectors;
-        n_sectors -= span.n_sectors;
-    }
-    return true;
-}
-
-bool ahci_trim_ok(const uint8_t *blocks, uint32_t n_bytes, const struct dvi_policy *policy) {
-    for (uint32_t i = 0; i < n_bytes; i += 8) {
-        uint64_t entry = get64(blocks + i);
-        uint64_t n_sectors = FIELD_GET(ATA_DSM_RANGE_LENGTH, entry);
-        if (n_sectors && !ahci_range_ok(policy, AHCI_TRIM, FIELD_GET(ATA_DSM_RANGE_LBA, entry), n_sectors))
-            return false;
-    }
-    return true;
 }

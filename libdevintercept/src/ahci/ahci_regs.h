@@ -121,11 +121,7 @@
 #define AHCI_ACMD_BYTES   16u
 #define AHCI_CMDTBL_PRDT  0x80u
 
-/* 4.2.3.3 "Physical Region Descriptor Table": 16 bytes an entry */
-#define AHCI_PRD_BYTES     16u
-#define AHCI_PRD_DBA       0x00u /* address; bit 0 is reserved, as is */
-#define AHCI_PRD_DW3       0x0cu
-#define AHCI_PRD_DBC       ((uint32_t)BITS(21, 0)) /* bytes, less one; bit 0 must be 1 */
+/* 4.2.3.3 "Physical Region Descriptor Table": see ../data/data.h */
 #define AHCI_PRD_MAX_BYTES (4u << 20)
 
 #endif

@@ -1,7 +1,6 @@
 /* see ahci_shadow.h: take ports over from firmware, which may have left them running, and ask who is there */
 #include <string.h>
 
-#include "ahci_bytes.h"
 #include "ahci_shadow.h"
 
 /* AHCI 1.3.1, 10.1.2 "System Software Specific Initialization": CR and FR clear within 500 ms. */
@@ -71,8 +70,7 @@ static void identify(struct dvi_ahci *a, struct dvi_ahci_port *p) {
     uint32_t cmd = ahci_rd(a, reg);
 
     install_fb(a, p, p->bus.v + AHCI_SHADOW_RFIS);
-    ahci_table_own(p, 0, 0, hpa_add(p->bus, AHCI_SHADOW_IDENTIFY), ATA_ID_BYTES);
-    ahci_table_set(p, 0, fis, 0, 1);
+    ahci_table_identify(p, 0, fis);
     ahci_wr(a, reg, cmd | AHCI_PxCMD_FRE);
     if (!wait_reg(a, reg, AHCI_PxCMD_FR, AHCI_PxCMD_FR, STOP_US)) return;
     ahci_wr(a, reg, cmd | AHCI_PxCMD_FRE | AHCI_PxCMD_ST);

@@ -23,13 +23,14 @@ static unsigned n_functions(const struct dvi_host *host, struct dvi_bdf fn0) {
     return rd(host, fn0, PCI_HEADER_TYPE, 1) & PCI_HEADER_TYPE_MULTIFUNCTION ? PCI_N_FNS : 1;
 }
 
-size_t dvi_pci_find(const struct dvi_host *host, uint32_t class_code, struct dvi_bdf *out, size_t max_out) {
+size_t dvi_pci_find(const struct dvi_host *host, uint32_t class_code, uint32_t mask, struct dvi_bdf *out,
+                    size_t max_out) {
     size_t n = 0;
     for (unsigned device = 0; device < PCI_N_BUSES * PCI_N_DEVS; device++) {
         struct dvi_bdf bdf = {.bus = (uint8_t)(device / PCI_N_DEVS), .dev = (uint8_t)(device % PCI_N_DEVS)};
         unsigned n_fns = n_functions(host, bdf);
         for (; bdf.fn < n_fns; bdf.fn++) {
-            if (!present(host, bdf) || class_of(host, bdf) != class_code) continue;
+            if (!present(host, bdf) || (class_of(host, bdf) & mask) != class_code) continue;
             if (n < max_out) out[n] = bdf;
             n++;
         }

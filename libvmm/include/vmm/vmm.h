@@ -96,6 +96,10 @@ int vmm_mmio_move(struct vmm *vmm, int handle, gpa_t base) VMM_MUST_CHECK;
 /* Ports [first, first + n): access->addr is the port; string instructions arrive one element at a time.
  * VMM_E_BUSY if one of them is trapped already. Context: setup. */
 int vmm_pio_trap(struct vmm *vmm, uint16_t first, uint16_t n, vmm_trap_fn *fn, void *cookie) VMM_MUST_CHECK;
+/* Move the trap that begins at port from (a base address register was written). On return no processor still reaches
+ * the new place untrapped; a handler may still be running elsewhere. VMM_E_INVAL: there is none. VMM_E_BUSY: the place
+ * is trapped already, and nothing has changed; or a processor does not answer, and it must not be used. */
+int vmm_pio_move(struct vmm *vmm, uint16_t from, uint16_t to) VMM_MUST_CHECK;
 
 /* One model-specific register: access->addr is its number, n_bytes is 8. VMM_PASS accesses the machine's register, and
  * gives the guest #GP where the machine does. Context: setup. */

@@ -6,18 +6,6 @@
 
 /* --- a cipher a child could break, but one that shows wrong units, wrong keys and doing it twice --- */
 
-static int in_run; /* between begin and end */
-
-static void toy_begin(void *ctx) {
-    (void)ctx;
-    if (in_run++) fake_fail("transform: begin within begin");
-}
-
-static void toy_end(void *ctx) {
-    (void)ctx;
-    if (--in_run) fake_fail("transform: end without begin");
-}
-
 static void toy(const void *ctx, uint64_t unit, const uint8_t *src, uint8_t *dst, size_t n_units, int sign) {
     for (size_t u = 0; u < n_units; u++) {
         uint64_t x = (unit + u + 1) * 0x9e3779b97f4a7c15 + *(const uint64_t *)ctx;
@@ -27,18 +15,18 @@ static void toy(const void *ctx, uint64_t unit, const uint8_t *src, uint8_t *dst
 }
 
 static void toy_encrypt(void *ctx, uint64_t unit, const void *src, void *dst, size_t n_units) {
-    if (in_run != 1 || n_units == 0) fake_fail("encrypt: outside begin and end, or nothing to do");
+    if (n_units == 0) fake_fail("encrypt: nothing to do");
     toy(ctx, unit, src, dst, n_units, 1);
 }
 
 static void toy_decrypt(void *ctx, uint64_t unit, const void *src, void *dst, size_t n_units) {
-    if (in_run != 1 || n_units == 0) fake_fail("decrypt: outside begin and end, or nothing to do");
+    if (n_units == 0) fake_fail("decrypt: nothing to do");
     toy(ctx, unit, src, dst, n_units, -1);
 }
 
 static uint64_t key_values[2] = {0x1111, 0x7777777};
-static const struct dvi_blk_transform keys[2] = {{&key_values[0], toy_encrypt, toy_decrypt, toy_begin, toy_end},
-                                                 {&key_values[1], toy_encrypt, toy_decrypt, toy_begin, toy_end}};
+static const struct dvi_blk_transform keys[2] = {{&key_values[0], toy_encrypt, toy_decrypt},
+                                                 {&key_values[1], toy_encrypt, toy_decrypt}};
 
 const struct dvi_policy bench_policy = {.n_ranges = 6,
                                         .range = {{0, 100, DVI_CLEAR, NULL},
@@ -94,7 +82,7 @@ static uint64_t get64(const void *p) {
 /* Every pool page that the device may still access is taken, and by one command only. */
 static void check_pool_references(struct bench *b) {
     static uint8_t owner[DVI_AHCI_MAX_POOL / VMM_PAGE_BYTES];
-    memset(owner, 0, b->a.n_pages);
+    memset(owner, 0, b->a.pool.n_pages);
     for (unsigned p = 0; p < AHCI_MODEL_PORTS; p++)
         for (unsigned s = 0; s < 32; s++) {
             struct ahci_model_port *port = &b->m.port[p];
@@ -105,10 +93,10 @@ static void check_pool_references(struct bench *b) {
             uint8_t id = (uint8_t)(1 + p * 32 + s);
             for (uint32_t i = 0; i < n_prds; i++) {
                 const uint8_t *prd = fake_dma(&b->f, get64(header + 8) + 0x80 + 16 * i, 16);
-                uint64_t at = get64(prd) - b->a.pool_bus.v, end = at + (get64(prd + 8) >> 32 & 0x3fffff);
-                if (get64(prd) < b->a.pool_bus.v || at / VMM_PAGE_BYTES >= b->a.n_pages) continue;
+                uint64_t at = get64(prd) - b->a.pool.bus.v, end = at + (get64(prd + 8) >> 32 & 0x3fffff);
+                if (get64(prd) < b->a.pool.bus.v || at / VMM_PAGE_BYTES >= b->a.pool.n_pages) continue;
                 for (uint64_t page = at / VMM_PAGE_BYTES; page <= end / VMM_PAGE_BYTES; page++) {
-                    if (!(b->a.used[page / 64] >> (page % 64) & 1))
+                    if (!(b->a.pool.used[page / 64] >> (page % 64) & 1))
                         fake_fail("port %u slot %u: the device uses a free page of the pool", p, s);
                     if (owner[page] != 0 && owner[page] != id) fake_fail("a page of the pool has two owners");
                     owner[page] = id;
@@ -119,9 +107,8 @@ static void check_pool_references(struct bench *b) {
 
 void bench_check(struct bench *b) {
     uint32_t n_used = 0;
-    for (uint32_t i = 0; i < b->a.n_pages; i++) n_used += (uint32_t)(b->a.used[i / 64] >> (i % 64) & 1);
-    if (n_used + b->a.n_free != b->a.n_pages) fake_fail("pool: %u used, %u free", n_used, b->a.n_free);
-    if (in_run) fake_fail("transform: left without end");
+    for (uint32_t i = 0; i < b->a.pool.n_pages; i++) n_used += (uint32_t)(b->a.pool.used[i / 64] >> (i % 64) & 1);
+    if (n_used + b->a.pool.n_free != b->a.pool.n_pages) fake_fail("pool: %u used, %u free", n_used, b->a.pool.n_free);
     if (b->m.n_bad_registers) fake_fail("the device was driven against its manual");
     if (b->a.lock.next != b->a.lock.owner) fake_fail("the lock is held on return to the guest");
     for (unsigned p = 0; p < BENCH_PORTS; p++)
@@ -131,7 +118,8 @@ void bench_check(struct bench *b) {
 
 void bench_check_idle(struct bench *b) {
     bench_check(b);
-    if (b->a.n_free != b->a.n_pages) fake_fail("pool: %u of %u pages leaked", b->a.n_pages - b->a.n_free, b->a.n_pages);
+    if (b->a.pool.n_free != b->a.pool.n_pages)
+        fake_fail("pool: %u of %u pages leaked", b->a.pool.n_pages - b->a.pool.n_free, b->a.pool.n_pages);
     uint8_t raw[512];
     for (unsigned p = 0; p < BENCH_PORTS; p++)
         for (uint32_t lba = 0; lba < BENCH_SECTORS; lba++) {
@@ -170,7 +158,6 @@ static void set_up_port(struct bench *b, unsigned p, const struct dvi_policy *po
 
 void bench_set_up_machine(struct bench *b, const struct bench_options *o) {
     memset(b, 0, sizeof *b);
-    in_run = 0;
     b->rng = o->seed * 2246822519u | 1;
     b->abar = BENCH_ABAR;
     b->bare = o->bare;

@@ -361,7 +361,7 @@ Test(ahci_cases, clear_and_read_data_is_not_copied) {
     cr_expect_eq(b->m.n_guest_bytes, 3 * 64 * 512);
     bench_do(b, 0, W_WRITE_DMA_EXT, 128, 64, 4096);
     cr_expect_eq(b->m.n_guest_bytes, 3 * 64 * 512);
-    struct dvi_ahci_stats s = dvi_ahci_stats(&b->a);
+    struct dvi_disk_stats s = dvi_ahci_stats(&b->a);
     cr_expect_eq(s.sectors_encrypted, 64);
     cr_expect_eq(s.sectors_decrypted, 64);
     cr_expect_eq(s.reads, 2);

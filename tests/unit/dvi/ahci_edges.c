@@ -64,7 +64,7 @@ Test(ahci_edges, polled_by_interrupt_status_pio) { polled_by_interrupt_status(W_
 static void compete(bool kill) {
     start_small(2, 0);
     bench_issue(b, 1, 0, W_WRITE_DMA_EXT, 0, 16, 4096);
-    cr_assert_eq(b->a.n_free, 0);
+    cr_assert_eq(b->a.pool.n_free, 0);
     bench_issue(b, 0, 0, W_WRITE_DMA_EXT, 100, 16, 4096);
     cr_assert_eq(b->a.stats.waited, 1);
     cr_expect_eq(bench_pget(b, 0, W_CI), 1, "waiting looks like working");
@@ -121,12 +121,12 @@ Test(ahci_edges, between_st_and_cr) {
     for (unsigned i = 0; i < 4; i++) {
         bench_pget(b, 0, looks[i]);
         bench_get(b, W_IS);
-        cr_expect_eq(b->a.n_free, 4);
+        cr_expect_eq(b->a.pool.n_free, 4);
     }
     b->port[0].maybe_error = true;
     b->m.port[0].stuck_cr = false;
     bench_recover(b, 0, false);
-    cr_expect_eq(b->a.n_free, 8);
+    cr_expect_eq(b->a.pool.n_free, 8);
     bench_check_idle(b);
 }
 
@@ -194,7 +194,7 @@ Test(ahci_edges, reset_behind_our_back) {
         else
             bench_pput(b, 0, W_CMD, W_CMD_ST);
         cr_expect_eq(b->m.port[0].clb, b->a.port[0].bus.v);
-        cr_expect_eq(b->a.n_free, b->a.n_pages);
+        cr_expect_eq(b->a.pool.n_free, b->a.pool.n_pages);
         b->port[0].busy = 0;
         bench_put(b, W_GHC, W_GHC_AE | W_GHC_IE);
         for (unsigned p = 0; p < BENCH_PORTS; p++) {

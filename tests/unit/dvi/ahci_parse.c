@@ -1,7 +1,9 @@
-/* ahci_parse.h: tables of headers, commands, PRDs, identification data and TRIM ranges, in raw bytes. */
+/* ahci_parse.h, acs_cmd.h and data.h: tables of headers, commands, PRDs, identification data and TRIM ranges, in raw
+ * bytes. */
 #include <criterion/criterion.h>
 #include <string.h>
 #include "../../../libdevintercept/src/ahci/ahci_parse.h"
+#include "../../../libdevintercept/src/data/data.h"
 
 /* --- command headers --- */
 
@@ -45,85 +47,85 @@ static const struct {
     uint8_t fis[20]; /* type, C, command, features, lba 0-2, device, lba 3-5, features 8-15, count, count 8-15 */
     uint32_t flags;
     unsigned slot;
-    enum ahci_kind kind;
+    enum acs_kind kind;
     bool queued;
     uint64_t lba;
     uint32_t n;
     uint32_t out_flags;
 } commands[] = {
-    {"READ SECTORS", FIS(0x20, 0, 1, 2, 3, 0xe4, 0xaa, 0xbb, 0xcc, 0, 7, 9), 0, 0, AHCI_READ, false, 0x4030201, 7, 0},
-    {"READ DMA, 256", FIS(0xc8, 0, 0xff, 0xff, 0xff, 0x4f, 0, 0, 0, 0, 0, 1), 0, 0, AHCI_READ, false, 0xfffffff, 256,
-     0},
-    {"WRITE DMA", FIS(0xca, 0, 8, 0, 0, 0x40, 0, 0, 0, 0, 0xff), 0, 3, AHCI_WRITE, false, 8, 255, 0x40},
-    {"WRITE MULTIPLE", FIS(0xc5, 0, 8, 0, 0, 0x40, 0, 0, 0, 0, 2), 0x40, 3, AHCI_WRITE, false, 8, 2, 0x40},
-    {"READ DMA EXT", FIS(0x25, 0, 1, 2, 3, 0x40, 4, 5, 6, 0, 2, 1), 0, 0, AHCI_READ, false, 0x060504030201, 258, 0},
-    {"READ EXT, 65536", FIS(0x24, 0, 0, 0, 0, 0x4f), 0, 0, AHCI_READ, false, 0, 65536, 0},
-    {"READ MULTIPLE EXT", FIS(0x29, 0, 9, 0, 0, 0xe0, 0, 0, 0, 0, 1), 0, 0, AHCI_READ, false, 9, 1, 0},
-    {"WRITE DMA EXT", FIS(0x35, 0, 9, 0, 0, 0x40, 0, 0, 0x80, 0, 1), 0, 0, AHCI_WRITE, false, 0x800000000009, 1, 0x40},
-    {"WRITE DMA FUA EXT", FIS(0x3d, 0, 9, 0, 0, 0x40, 0, 0, 0, 0, 1), 0, 0, AHCI_WRITE, false, 9, 1, 0x40},
-    {"WRITE MULTIPLE FUA", FIS(0xce, 0, 9, 0, 0, 0x40, 0, 0, 0, 0, 1), 0, 0, AHCI_WRITE, false, 9, 1, 0x40},
-    {"READ VERIFY EXT", FIS(0x42, 0, 9, 0, 0, 0x40, 0, 0, 0, 0, 0, 4), 0, 0, AHCI_VERIFY, false, 9, 1024, 0},
-    {"READ FPDMA", FIS(0x60, 3, 7, 0, 0, 0xc0, 1, 0, 0, 2, 0xf8), 0, 31, AHCI_READ, true, 0x1000007, 515, 0},
-    {"WRITE FPDMA, 65536", FIS(0x61, 0, 7, 0, 0, 0x40, 0, 0, 0, 0, 0), 0, 0, AHCI_WRITE, true, 7, 65536, 0x40},
-    {"WRITE FPDMA, priority", FIS(0x61, 8, 7, 0, 0, 0x40, 0, 0, 0, 0, 8, 0x80), 0, 1, AHCI_WRITE, true, 7, 8, 0x40},
-    {"another's tag", FIS(0x61, 0, 7, 0, 0, 0x40, 0, 0, 0, 0, 8), 0, 2, AHCI_REFUSE, true, 0, 0, 0},
-    {"CHS", FIS(0x20, 0, 1, 2, 3, 0xa4, 0, 0, 0, 0, 7), 0, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"CHS, 48 bits", FIS(0x25, 0, 1, 2, 3, 0x00, 0, 0, 0, 0, 7), 0, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"CHS, queued", FIS(0x60, 1, 1, 2, 3, 0x00, 0, 0, 0, 0, 0), 0, 0, AHCI_REFUSE, true, 0, 0, 0},
-    {"second device", FIS(0x25, 0, 1, 2, 3, 0x50, 0, 0, 0, 0, 7), 0, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"a read with A", FIS(0x25, 0, 1, 0, 0, 0x40, 0, 0, 0, 0, 7), 0x20, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"NOP", FIS(0x00), 0, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"FLUSH CACHE EXT", FIS(0xea), 0, 0, AHCI_NO_DATA, false, 0, 0, 0},
-    {"IDENTIFY", FIS(0xec), 0, 0, AHCI_IDENTIFY, false, 0, 0, 0},
-    {"IDENTIFY PACKET", FIS(0xa1), 0, 0, AHCI_IN, false, 0, 0, 0},
-    {"READ LOG EXT", FIS(0x2f, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 1), 0, 0, AHCI_IN, false, 0, 0, 0},
-    {"WRITE LOG EXT", FIS(0x3f, 0, 0xe0, 0, 0, 0, 0, 0, 0, 0, 1), 0x40, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"SMART READ DATA", FIS(0xb0, 0xd0, 0, 0x4f, 0xc2), 0, 0, AHCI_IN, false, 0, 0, 0},
-    {"SMART WRITE LOG", FIS(0xb0, 0xd6, 0xe0, 0x4f, 0xc2), 0x40, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"SMART RETURN STATUS", FIS(0xb0, 0xda, 0, 0x4f, 0xc2), 0, 0, AHCI_NO_DATA, false, 0, 0, 0},
-    {"SET FEATURES, mode", FIS(0xef, 0x03, 0, 0, 0, 0, 0, 0, 0, 0, 0x46), 0, 0, AHCI_NO_DATA, false, 0, 0, 0},
-    {"SET FEATURES, vendor", FIS(0xef, 0x44), 0, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"SECURITY ERASE", FIS(0xf4), 0x40, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"SECURITY FREEZE", FIS(0xf5), 0, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"DOWNLOAD MICROCODE", FIS(0x92, 7), 0x40, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"SET MAX ADDRESS EXT", FIS(0x37), 0, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"SET MAX ADDRESS", FIS(0xf9), 0, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"SEND FPDMA", FIS(0x64, 1, 0, 0, 0, 0x40), 0x40, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"TRUSTED SEND DMA", FIS(0x5f), 0x40, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"SANITIZE", FIS(0xb4, 0x11), 0, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"WRITE UNCORRECTABLE", FIS(0x45, 0x55, 1, 0, 0, 0x40, 0, 0, 0, 0, 1), 0, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"WRITE STREAM DMA EXT", FIS(0x3a, 0, 1, 0, 0, 0x40, 0, 0, 0, 0, 1), 0x40, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"READ DMA QUEUED", FIS(0xc7, 1, 1, 0, 0, 0x40), 0, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"vendor", FIS(0xfa), 0, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"TRIM", FIS(0x06, 1, 0, 0, 0, 0x40, 0, 0, 0, 0, 8), 0, 0, AHCI_TRIM, false, 0, 8, 0x40},
-    {"TRIM of nothing", FIS(0x06, 1, 0, 0, 0, 0x40), 0x40, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"TRIM too long", FIS(0x06, 1, 0, 0, 0, 0x40, 0, 0, 0, 0, 9), 0x40, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"TRIM far too long", FIS(0x06, 1, 0, 0, 0, 0x40, 0, 0, 0, 0, 1, 1), 0x40, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"other DSM", FIS(0x06, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 1), 0x40, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"PACKET", FIS(0xa0, 1), 0x20, 0, AHCI_PACKET, false, 0, 0, 0x20},
-    {"PACKET out", FIS(0xa0, 1), 0x60, 0, AHCI_PACKET, false, 0, 0, 0x60},
-    {"PACKET without A", FIS(0xa0, 1), 0, 0, AHCI_REFUSE, false, 0, 0, 0},
+    {"READ SECTORS", FIS(0x20, 0, 1, 2, 3, 0xe4, 0xaa, 0xbb, 0xcc, 0, 7, 9), 0, 0, ACS_READ, false, 0x4030201, 7, 0},
+    {"READ DMA, 256", FIS(0xc8, 0, 0xff, 0xff, 0xff, 0x4f, 0, 0, 0, 0, 0, 1), 0, 0, ACS_READ, false, 0xfffffff, 256, 0},
+    {"WRITE DMA", FIS(0xca, 0, 8, 0, 0, 0x40, 0, 0, 0, 0, 0xff), 0, 3, ACS_WRITE, false, 8, 255, 0x40},
+    {"WRITE MULTIPLE", FIS(0xc5, 0, 8, 0, 0, 0x40, 0, 0, 0, 0, 2), 0x40, 3, ACS_WRITE, false, 8, 2, 0x40},
+    {"READ DMA EXT", FIS(0x25, 0, 1, 2, 3, 0x40, 4, 5, 6, 0, 2, 1), 0, 0, ACS_READ, false, 0x060504030201, 258, 0},
+    {"READ EXT, 65536", FIS(0x24, 0, 0, 0, 0, 0x4f), 0, 0, ACS_READ, false, 0, 65536, 0},
+    {"READ MULTIPLE EXT", FIS(0x29, 0, 9, 0, 0, 0xe0, 0, 0, 0, 0, 1), 0, 0, ACS_READ, false, 9, 1, 0},
+    {"WRITE DMA EXT", FIS(0x35, 0, 9, 0, 0, 0x40, 0, 0, 0x80, 0, 1), 0, 0, ACS_WRITE, false, 0x800000000009, 1, 0x40},
+    {"WRITE DMA FUA EXT", FIS(0x3d, 0, 9, 0, 0, 0x40, 0, 0, 0, 0, 1), 0, 0, ACS_WRITE, false, 9, 1, 0x40},
+    {"WRITE MULTIPLE FUA", FIS(0xce, 0, 9, 0, 0, 0x40, 0, 0, 0, 0, 1), 0, 0, ACS_WRITE, false, 9, 1, 0x40},
+    {"READ VERIFY EXT", FIS(0x42, 0, 9, 0, 0, 0x40, 0, 0, 0, 0, 0, 4), 0, 0, ACS_VERIFY, false, 9, 1024, 0},
+    {"READ FPDMA", FIS(0x60, 3, 7, 0, 0, 0xc0, 1, 0, 0, 2, 0xf8), 0, 31, ACS_READ, true, 0x1000007, 515, 0},
+    {"WRITE FPDMA, 65536", FIS(0x61, 0, 7, 0, 0, 0x40, 0, 0, 0, 0, 0), 0, 0, ACS_WRITE, true, 7, 65536, 0x40},
+    {"WRITE FPDMA, priority", FIS(0x61, 8, 7, 0, 0, 0x40, 0, 0, 0, 0, 8, 0x80), 0, 1, ACS_WRITE, true, 7, 8, 0x40},
+    {"another's tag", FIS(0x61, 0, 7, 0, 0, 0x40, 0, 0, 0, 0, 8), 0, 2, ACS_REFUSE, true, 0, 0, 0},
+    {"CHS", FIS(0x20, 0, 1, 2, 3, 0xa4, 0, 0, 0, 0, 7), 0, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"CHS, 48 bits", FIS(0x25, 0, 1, 2, 3, 0x00, 0, 0, 0, 0, 7), 0, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"CHS, queued", FIS(0x60, 1, 1, 2, 3, 0x00, 0, 0, 0, 0, 0), 0, 0, ACS_REFUSE, true, 0, 0, 0},
+    {"second device", FIS(0x25, 0, 1, 2, 3, 0x50, 0, 0, 0, 0, 7), 0, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"a read with A", FIS(0x25, 0, 1, 0, 0, 0x40, 0, 0, 0, 0, 7), 0x20, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"NOP", FIS(0x00), 0, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"FLUSH CACHE EXT", FIS(0xea), 0, 0, ACS_NO_DATA, false, 0, 0, 0},
+    {"IDENTIFY", FIS(0xec), 0, 0, ACS_IDENTIFY, false, 0, 0, 0},
+    {"IDENTIFY PACKET", FIS(0xa1), 0, 0, ACS_IN, false, 0, 0, 0},
+    {"READ LOG EXT", FIS(0x2f, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 1), 0, 0, ACS_IN, false, 0, 0, 0},
+    {"WRITE LOG EXT", FIS(0x3f, 0, 0xe0, 0, 0, 0, 0, 0, 0, 0, 1), 0x40, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"SMART READ DATA", FIS(0xb0, 0xd0, 0, 0x4f, 0xc2), 0, 0, ACS_IN, false, 0, 0, 0},
+    {"SMART WRITE LOG", FIS(0xb0, 0xd6, 0xe0, 0x4f, 0xc2), 0x40, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"SMART RETURN STATUS", FIS(0xb0, 0xda, 0, 0x4f, 0xc2), 0, 0, ACS_NO_DATA, false, 0, 0, 0},
+    {"SET FEATURES, mode", FIS(0xef, 0x03, 0, 0, 0, 0, 0, 0, 0, 0, 0x46), 0, 0, ACS_NO_DATA, false, 0, 0, 0},
+    {"SET FEATURES, vendor", FIS(0xef, 0x44), 0, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"SECURITY ERASE", FIS(0xf4), 0x40, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"SECURITY FREEZE", FIS(0xf5), 0, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"DOWNLOAD MICROCODE", FIS(0x92, 7), 0x40, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"SET MAX ADDRESS EXT", FIS(0x37), 0, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"SET MAX ADDRESS", FIS(0xf9), 0, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"SEND FPDMA", FIS(0x64, 1, 0, 0, 0, 0x40), 0x40, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"TRUSTED SEND DMA", FIS(0x5f), 0x40, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"SANITIZE", FIS(0xb4, 0x11), 0, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"WRITE UNCORRECTABLE", FIS(0x45, 0x55, 1, 0, 0, 0x40, 0, 0, 0, 0, 1), 0, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"WRITE STREAM DMA EXT", FIS(0x3a, 0, 1, 0, 0, 0x40, 0, 0, 0, 0, 1), 0x40, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"READ DMA QUEUED", FIS(0xc7, 1, 1, 0, 0, 0x40), 0, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"vendor", FIS(0xfa), 0, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"TRIM", FIS(0x06, 1, 0, 0, 0, 0x40, 0, 0, 0, 0, 8), 0, 0, ACS_TRIM, false, 0, 8, 0x40},
+    {"TRIM of nothing", FIS(0x06, 1, 0, 0, 0, 0x40), 0x40, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"TRIM too long", FIS(0x06, 1, 0, 0, 0, 0x40, 0, 0, 0, 0, 9), 0x40, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"TRIM far too long", FIS(0x06, 1, 0, 0, 0, 0x40, 0, 0, 0, 0, 1, 1), 0x40, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"other DSM", FIS(0x06, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 1), 0x40, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"PACKET", FIS(0xa0, 1), 0x20, 0, ACS_PACKET, false, 0, 0, 0x20},
+    {"PACKET out", FIS(0xa0, 1), 0x60, 0, ACS_PACKET, false, 0, 0, 0x60},
+    {"PACKET without A", FIS(0xa0, 1), 0, 0, ACS_REFUSE, false, 0, 0, 0},
     {"software reset",
      {0x27, 0, 0x35, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 1, 0, 0, 4},
      0x500,
      0,
-     AHCI_CONTROL,
+     ACS_CONTROL,
      false,
      0,
      0,
      0x500},
-    {"reset of port 15", {0x27, 0x0f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4}, 0, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"behind a multiplier", {0x27, 0x81, 0xea}, 0, 0, AHCI_REFUSE, false, 0, 0, 0},
-    {"not H2D", {0x46, 0x80, 0xea}, 0, 0, AHCI_REFUSE, false, 0, 0, 0},
+    {"reset of port 15", {0x27, 0x0f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4}, 0, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"behind a multiplier", {0x27, 0x81, 0xea}, 0, 0, ACS_REFUSE, false, 0, 0, 0},
+    {"not H2D", {0x46, 0x80, 0xea}, 0, 0, ACS_REFUSE, false, 0, 0, 0},
 };
 
 Test(ahci_parse, commands) {
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         const struct ahci_header h = {.n_prds = 1, .flags = commands[i].flags};
-        struct ahci_cmd got = ahci_cmd_parse(&h, commands[i].fis, commands[i].slot);
+        uint32_t flags;
+        struct acs_cmd got = ahci_cmd_parse(&h, commands[i].fis, commands[i].slot, &flags);
         cr_expect_eq(got.kind, commands[i].kind, "%s: kind %d", commands[i].name, got.kind);
         cr_expect_eq(got.queued, commands[i].queued, "%s", commands[i].name);
-        cr_expect_eq(got.flags, commands[i].out_flags, "%s: flags %#x", commands[i].name, got.flags);
+        cr_expect_eq(flags, commands[i].out_flags, "%s: flags %#x", commands[i].name, flags);
         if (commands[i].n == 0) continue;
         cr_expect_eq(got.n_sectors, commands[i].n, "%s: %u sectors", commands[i].name, got.n_sectors);
         cr_expect_eq(got.lba, commands[i].lba, "%s: LBA %#lx", commands[i].name, got.lba);
@@ -150,9 +152,8 @@ Test(ahci_parse, a_part_of_a_command) {
         uint8_t fis[20] = FIS(parts[i].opcode, 0x11, 0x22, 0x33, 0x44, parts[i].device, 0x55, 0x66, 0x77, 0x88);
         fis[12] = parts[i].count;
         fis[15] = 0x08;
-        ahci_fis_set_range(fis, parts[i].lba, parts[i].n);
-        const struct ahci_header h = {.flags = 0};
-        struct ahci_cmd got = ahci_cmd_parse(&h, fis, parts[i].count >> 3);
+        acs_set_range(fis, parts[i].lba, parts[i].n);
+        struct acs_cmd got = acs_cmd_parse(fis, parts[i].count >> 3);
         cr_expect_eq(got.lba, parts[i].lba, "part %zu: %#lx", i, got.lba);
         cr_expect_eq(got.n_sectors, parts[i].n, "part %zu: %u", i, got.n_sectors);
         cr_expect_eq((fis[7] ^ parts[i].device) & parts[i].keeps_device, 0, "part %zu", i);
@@ -176,7 +177,7 @@ Test(ahci_parse, prds) {
         {{2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x00, 0, 0xc0, 0x7f}, 2, 2}, /* an odd count is the next even one */
     };
     for (size_t i = 0; i < sizeof prds / sizeof prds[0]; i++) {
-        struct ahci_prd got = ahci_prd_parse(prds[i].raw);
+        struct data_prd got = data_prd_parse(prds[i].raw);
         cr_expect_eq(got.addr, prds[i].addr, "PRD %zu: %#lx", i, got.addr);
         cr_expect_eq(got.n_bytes, prds[i].n, "PRD %zu: %u", i, got.n_bytes);
     }
@@ -197,7 +198,7 @@ Test(ahci_parse, identify) {
     put_string(data, 27, "0123456789012345678901234567890123456789");
     put_word(data, 60, 0x5678);
     put_word(data, 61, 0x0234);
-    ahci_identify_parse(data, &id);
+    acs_identify_parse(data, &id);
     cr_expect_str_eq(id.serial, "QM00001 x??");
     cr_expect_str_eq(id.model, "0123456789012345678901234567890123456789");
     cr_expect_eq(id.n_sectors, 0x02345678);
@@ -208,21 +209,21 @@ Test(ahci_parse, identify) {
     put_word(data, 100, 0x1111);
     put_word(data, 103, 0x4444);
     put_word(data, 117, 2048);
-    ahci_identify_parse(data, &id);
+    acs_identify_parse(data, &id);
     cr_expect_eq(id.n_sectors, 0x4444000000001111);
     cr_expect_eq(id.sector_bytes, 512, "words 117 and 118 do not count yet");
     put_word(data, 106, 0x5000);
-    ahci_identify_parse(data, &id);
+    acs_identify_parse(data, &id);
     cr_expect_eq(id.sector_bytes, 4096);
     put_word(data, 106, 0xd000);
-    ahci_identify_parse(data, &id);
+    acs_identify_parse(data, &id);
     cr_expect_eq(id.sector_bytes, 512, "the word is not valid");
     put_word(data, 106, 0x6003);
-    ahci_identify_parse(data, &id);
+    acs_identify_parse(data, &id);
     cr_expect_eq(id.sector_bytes, 512, "several logical sectors to a physical one");
 
     memset(data, 0, sizeof data);
-    ahci_identify_parse(data, &id);
+    acs_identify_parse(data, &id);
     cr_expect_str_empty(id.serial);
     cr_expect_str_empty(id.model);
 }
@@ -237,10 +238,11 @@ Test(ahci_parse, identify_hides_what_is_refused) {
     static const struct {
         unsigned word;
         uint16_t left;
-    } want[] = {{48, 0xfffe}, {77, 0xffbf}, {82, 0xfbfd}, {83, 0xfefe}, {85, 0xfbfd}, {86, 0xfefe}, {128, 0}, {206, 0}};
+    } want[] = {{48, 0xfffe}, {77, 0xffbf}, {82, 0xfbfd}, {83, 0xfefc}, {85, 0xfbfd},
+                {86, 0xfefc}, {128, 0},     {169, 0},     {206, 0}};
     uint8_t data[512];
     memset(data, 0xff, sizeof data);
-    ahci_identify_hide(data);
+    acs_identify_hide(data, true);
     for (unsigned w = 0; w < 256; w++) {
         uint16_t left = 0xffff, got;
         for (size_t i = 0; i < sizeof want / sizeof want[0]; i++)
@@ -249,7 +251,7 @@ Test(ahci_parse, identify_hides_what_is_refused) {
         cr_expect_eq(got, left, "word %u: %#x", w, got); /* word 255 has no signature here, so it stays */
     }
     data[510] = 0xa5;
-    ahci_identify_hide(data);
+    acs_identify_hide(data, false);
     cr_expect_eq(sum(data), 0);
 }
 
@@ -261,33 +263,33 @@ static const struct dvi_policy policy = {
 
 Test(ahci_parse, ranges) {
     static const struct {
-        enum ahci_kind kind;
+        enum acs_kind kind;
         uint64_t lba, n;
         bool ok;
     } cases[] = {
-        {AHCI_READ, 0, 400, true},    {AHCI_READ, 0, 401, false},        {AHCI_READ, 399, 1, true},
-        {AHCI_READ, 400, 1, false},   {AHCI_VERIFY, 0, 300, true},       {AHCI_VERIFY, 1000, 1, false},
-        {AHCI_WRITE, 0, 200, true},   {AHCI_WRITE, 0, 201, false},       {AHCI_WRITE, 299, 1, false},
-        {AHCI_WRITE, 300, 100, true}, {AHCI_WRITE, 150, 300, false},     {AHCI_TRIM, 200, 1, false},
-        {AHCI_TRIM, 100, 100, true},  {AHCI_READ, UINT64_MAX, 1, false}, {AHCI_READ, UINT64_MAX - 5, 65536, false},
+        {ACS_READ, 0, 400, true},    {ACS_READ, 0, 401, false},        {ACS_READ, 399, 1, true},
+        {ACS_READ, 400, 1, false},   {ACS_VERIFY, 0, 300, true},       {ACS_VERIFY, 1000, 1, false},
+        {ACS_WRITE, 0, 200, true},   {ACS_WRITE, 0, 201, false},       {ACS_WRITE, 299, 1, false},
+        {ACS_WRITE, 300, 100, true}, {ACS_WRITE, 150, 300, false},     {ACS_TRIM, 200, 1, false},
+        {ACS_TRIM, 100, 100, true},  {ACS_READ, UINT64_MAX, 1, false}, {ACS_READ, UINT64_MAX - 5, 65536, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        cr_expect_eq(ahci_range_ok(&policy, cases[i].kind, cases[i].lba, cases[i].n), cases[i].ok, "case %zu", i);
-    cr_expect(ahci_range_ok(NULL, AHCI_WRITE, 0, 65536));
-    cr_expect(!ahci_range_ok(NULL, AHCI_WRITE, UINT64_MAX - 5, 65536));
+        cr_expect_eq(acs_range_ok(&policy, cases[i].kind, cases[i].lba, cases[i].n), cases[i].ok, "case %zu", i);
+    cr_expect(acs_range_ok(NULL, ACS_WRITE, 0, 65536));
+    cr_expect(!acs_range_ok(NULL, ACS_WRITE, UINT64_MAX - 5, 65536));
 }
 
 Test(ahci_parse, trim) {
     uint8_t block[512] = {0};
     const uint64_t entry[] = {UINT64_C(50) << 48 | 100, UINT64_C(1) << 48 | 199, 400 /* unused: length 0 */};
     memcpy(block, entry, sizeof entry);
-    cr_expect(ahci_trim_ok(block, sizeof block, &policy));
+    cr_expect(acs_trim_ok(block, sizeof block, &policy));
     const uint64_t bad[] = {UINT64_C(2) << 48 | 199, UINT64_C(1) << 48 | 400, UINT64_C(65535) << 48 | 300,
                             UINT64_C(65535) << 48 | 0xffffffffffff};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         memcpy(block + 504, &bad[i], 8); /* the last entry counts too */
-        cr_expect(!ahci_trim_ok(block, sizeof block, &policy), "entry %zu", i);
-        cr_expect(ahci_trim_ok(block, sizeof block, NULL));
-        cr_expect(ahci_trim_ok(block, 504, &policy), "not the entry behind");
+        cr_expect(!acs_trim_ok(block, sizeof block, &policy), "entry %zu", i);
+        cr_expect(acs_trim_ok(block, sizeof block, NULL));
+        cr_expect(acs_trim_ok(block, 504, &policy), "not the entry behind");
     }
 }

@@ -349,7 +349,7 @@ Test(ahci_ports, hba_reset_in_mid_flight) {
         while (bench_get(b, W_GHC) & W_GHC_HR) cr_assert_lt(++looks, 100);
         bench_check(b);
         for (unsigned p = 0; p < BENCH_PORTS; p++) bench_recover(b, p, false);
-        cr_expect_eq(b->a.n_free, b->a.n_pages, "nothing of the pool is held after a reset");
+        cr_expect_eq(b->a.pool.n_free, b->a.pool.n_pages, "nothing of the pool is held after a reset");
         restart_all();
         bench_do(b, 0, W_READ_DMA_EXT, 190, 250, 4096);
         bench_check_idle(b);
@@ -375,7 +375,7 @@ Test(ahci_ports, comreset_in_mid_flight) {
 Test(ahci_ports, memory_is_held_until_the_port_has_stopped) {
     fill_queue(0, 8);
     while (b->m.n_fetched < BENCH_PORTS + 4) ahci_model_step(&b->m);
-    cr_assert_lt(b->a.n_free, b->a.n_pages);
+    cr_assert_lt(b->a.pool.n_free, b->a.pool.n_pages);
     b->m.port[0].stuck_cr = true;
     bench_pput(b, 0, W_CMD, bench_pget(b, 0, W_CMD) & ~W_CMD_ST);
     for (unsigned i = 0; i < 50; i++) {
@@ -383,10 +383,10 @@ Test(ahci_ports, memory_is_held_until_the_port_has_stopped) {
         ahci_model_step(&b->m);
         bench_check(b);
     }
-    cr_expect_lt(b->a.n_free, b->a.n_pages, "still in use");
+    cr_expect_lt(b->a.pool.n_free, b->a.pool.n_pages, "still in use");
     b->m.port[0].stuck_cr = false;
     bench_recover(b, 0, false);
-    cr_expect_eq(b->a.n_free, b->a.n_pages);
+    cr_expect_eq(b->a.pool.n_free, b->a.pool.n_pages);
     bench_check_idle(b);
 }
 
@@ -424,7 +424,7 @@ Test(ahci_ports, another_disk_in_mid_flight) {
         cr_expect(bench_pget(b, 0, W_PxIS) & W_IS_PRCS);
         cr_expect_eq(bench_pget(b, 0, W_SSTS), 0);
         bench_recover(b, 0, false);
-        cr_expect_eq(b->a.n_free, b->a.n_pages);
+        cr_expect_eq(b->a.pool.n_free, b->a.pool.n_pages);
 
         /* The same slot of the machine, a disk that is no business of ours. */
         const struct dvi_policy *was = p->policy;
@@ -535,7 +535,7 @@ Test(ahci_ports, no_way_in_by_ports) {
 
 /* Accesses that AHCI 3 "HBA Memory Registers" does not promise anything for. */
 Test(ahci_ports, crooked_accesses) {
-    struct dvi_ahci_stats before = dvi_ahci_stats(&b->a);
+    struct dvi_disk_stats before = dvi_ahci_stats(&b->a);
     struct vmm_access access = {.addr = b->abar + W_PORT(0) + W_CMD + 1, .n_bytes = 4, .write = true, .value = 0};
     cr_expect_neq(b->f.trap[0].handler(b->f.trap[0].cookie, &access), VMM_PASS);
     access = (struct vmm_access){.addr = b->abar + W_PORT(0) + W_SERR + 4, .n_bytes = 8, .write = true, .value = 1};

@@ -90,15 +90,15 @@ Test(pci, find) {
     add(6, 3, 1, PCI_CLASS_SATA_AHCI, 0); /* no function 0 */
     add(7, 0, 0, 0x010602, 0);            /* another programming interface */
     struct dvi_bdf out[4];
-    cr_assert_eq(dvi_pci_find(&f.host, PCI_CLASS_SATA_AHCI, out, 4), 3);
+    cr_assert_eq(dvi_pci_find(&f.host, PCI_CLASS_SATA_AHCI, PCI_CLASS_ALL, out, 4), 3);
     cr_expect(is(out[0], 0, 31, 2) && is(out[1], 5, 0, 0) && is(out[2], 255, 31, 7));
     cr_expect_leq(f.n_pci_reads, 8192 + 60, "%u reads", f.n_pci_reads);
 
     memset(out, 0xee, sizeof out);
-    cr_expect_eq(dvi_pci_find(&f.host, PCI_CLASS_SATA_AHCI, out, 2), 3,
+    cr_expect_eq(dvi_pci_find(&f.host, PCI_CLASS_SATA_AHCI, PCI_CLASS_ALL, out, 2), 3,
                  "the number is told even when there is no room");
     cr_expect(is(out[1], 5, 0, 0) && is(out[2], 0xee, 0xee, 0xee));
-    cr_expect_eq(dvi_pci_find(&f.host, PCI_CLASS_NVME, out, 4), 0);
+    cr_expect_eq(dvi_pci_find(&f.host, PCI_CLASS_NVME, PCI_CLASS_ALL, out, 4), 0);
 }
 
 Test(pci, probe) {

@@ -1,6 +1,9 @@
-/* see ahci_parse.h: IDENTIFY DEVICE data */
-#include "ahci_bytes.h"
-#include "ahci_parse.h"
+/* see acs_cmd.h: IDENTIFY DEVICE data */
+#include "acs_cmd.h"
+
+#include <string.h>
+
+#include "../bytes.h"
 
 static uint16_t word(const uint8_t *data, unsigned n) { return get16(data + 2 * n); }
 
@@ -17,7 +20,7 @@ static void string(const uint8_t *data, unsigned first_word, unsigned n_chars, c
     out[n] = 0;
 }
 
-void ahci_identify_parse(const uint8_t data[ATA_ID_BYTES], struct dvi_disk_id *out) {
+void acs_identify_parse(const uint8_t data[ATA_ID_BYTES], struct dvi_disk_id *out) {
     string(data, ATA_ID_MODEL, ATA_ID_MODEL_CHARS, out->model);
     string(data, ATA_ID_SERIAL, ATA_ID_SERIAL_CHARS, out->serial);
     out->n_sectors = get32(data + 2 * ATA_ID_SECTORS28);
@@ -35,15 +38,17 @@ static const struct {
 } refused[] = {
     {ATA_ID_TRUSTED, BIT(0)}, /* TRUSTED SEND, TRUSTED RECEIVE */
     {ATA_ID_SATA_CAPS2, ATA_ID_SATA_NCQ_SEND},
-    {ATA_ID_COMMANDS1, BIT(10) | BIT(1)}, /* host protected area, SECURITY */
-    {ATA_ID_COMMANDS2, BIT(8) | BIT(0)},  /* SET MAX security extension, DOWNLOAD MICROCODE */
+    {ATA_ID_COMMANDS1, BIT(10) | BIT(1)},         /* host protected area, SECURITY */
+    {ATA_ID_COMMANDS2, BIT(8) | BIT(1) | BIT(0)}, /* SET MAX security extension, READ and WRITE DMA QUEUED, DOWNLOAD
+                                                   * MICROCODE */
     {ATA_ID_ENABLED1, BIT(10) | BIT(1)},
-    {ATA_ID_ENABLED2, BIT(8) | BIT(0)},
+    {ATA_ID_ENABLED2, BIT(8) | BIT(1) | BIT(0)},
     {ATA_ID_SECURITY, UINT16_MAX},
     {ATA_ID_SCT, UINT16_MAX},
 };
 
-void ahci_identify_hide(uint8_t data[ATA_ID_BYTES]) {
+void acs_identify_hide(uint8_t data[ATA_ID_BYTES], bool trim) {
+    if (trim) memset(data + 2 * ATA_ID_DSM, 0, 2);
     for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         data[2 * refused[i].word] &= (uint8_t)~refused[i].bits;
         data[2 * refused[i].word + 1] &= (uint8_t)(~refused[i].bits >> 8);

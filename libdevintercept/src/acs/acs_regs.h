@@ -2,8 +2,8 @@
  *
  * Sources: Serial ATA 3.2, 10.5 "FIS Types"; ATA/ATAPI Command Set - 3 (ACS-3, T13/2161-D revision 5), chapter 7
  * "Command descriptions"; ATA8-ACS (T13/1699-D revision 6a) for what ACS-3 made obsolete. */
-#ifndef DVI_ATA_REGS_H
-#define DVI_ATA_REGS_H
+#ifndef DVI_ACS_REGS_H
+#define DVI_ACS_REGS_H
 
 #include <vmm/bits.h>
 
@@ -28,11 +28,14 @@
 #define ATA_DEVICE_LBA    0x40u /* clear: cylinder, head, sector */
 #define ATA_DEVICE_DEV    0x10u /* parallel ATA's second device */
 #define ATA_DEVICE_LBA28  0x0fu /* LBA bits 27:24 of 28-bit commands */
+#define ATA_PACKET_DMA    0x01u /* PACKET: of the features field */
 #define ATA_NCQ_TAG_SHIFT 3u    /* queued commands: tag in count(7:3) */
 
-#define ATA_STATUS_BSY 0x80u
-#define ATA_STATUS_DRQ 0x08u
-#define ATA_STATUS_ERR 0x01u
+#define ATA_STATUS_BSY  0x80u
+#define ATA_STATUS_DRDY 0x40u
+#define ATA_STATUS_DF   0x20u /* device fault */
+#define ATA_STATUS_DRQ  0x08u
+#define ATA_STATUS_ERR  0x01u
 
 /* --- ACS-3, annex B "Command set summary", by opcode --- */
 #define ATA_NOP                    0x00u
@@ -113,11 +116,15 @@
 
 /* --- ACS-3, 7.12.7 "IDENTIFY DEVICE data": 256 little-endian words, strings with their bytes swapped --- */
 #define ATA_ID_BYTES          512u
+#define ATA_ID_HEADS          3u  /* of the default translation; obsolete, ATA-5 */
+#define ATA_ID_TRACK          6u  /* sectors of a track, likewise */
 #define ATA_ID_SERIAL         10u /* 20 characters */
 #define ATA_ID_SERIAL_CHARS   20u
 #define ATA_ID_MODEL          27u /* 40 characters */
 #define ATA_ID_MODEL_CHARS    40u
 #define ATA_ID_TRUSTED        48u /* trusted computing */
+#define ATA_ID_CAPS           49u
+#define ATA_ID_CAPS_LBA       ((uint16_t)BIT(9))
 #define ATA_ID_SECTORS28      60u /* two words */
 #define ATA_ID_SATA_CAPS2     77u
 #define ATA_ID_SATA_NCQ_SEND  ((uint16_t)BIT(6))  /* RECEIVE and SEND FPDMA QUEUED */
@@ -132,6 +139,7 @@
 #define ATA_ID_SECTOR_LARGE   ((uint16_t)BIT(12))      /* more than 256 words, see word 117 */
 #define ATA_ID_LOGICAL_WORDS  117u                     /* two words: words per logical sector */
 #define ATA_ID_SECURITY       128u                     /* status of SECURITY */
+#define ATA_ID_DSM            169u                     /* DATA SET MANAGEMENT */
 #define ATA_ID_SCT            206u                     /* SCT command transport: works through log writes */
 #define ATA_ID_INTEGRITY      255u
 #define ATA_ID_INTEGRITY_SIGN 0xa5u /* low byte; the high one is a checksum */
