@@ -65,7 +65,8 @@ struct bench_cmd {
     enum bench_proto proto;
     bool sectors;    /* the data is that of sectors */
     bool write;      /* to the disk */
-    bool want_error; /* policy must refuse it, or the disk */
+    bool want_error; /* policy must refuse it, or the disk: */
+    bool past_end;   /* because not all of its sectors exist */
     uint64_t lba;
     uint32_t n_bytes, moved;
     uint32_t block, block_left; /* by the data register: bytes between two requests, and left until the next */
@@ -75,16 +76,17 @@ struct bench_cmd {
     uint8_t *arena;             /* what they held when it was issued */
     unsigned age;               /* looks since anything happened */
     unsigned irqs_seen;
-    uint64_t seen; /* bytes of DMA */
+    uint64_t seen;         /* bytes of DMA */
     uint8_t status, error; /* at its end */
 };
 
 struct bench_device {
     struct ata_disk disk;
-    const struct dvi_policy *policy; /* what must hold */
-    uint8_t *plain;                  /* [BENCH_SECTORS * 512] */
-    bool maybe_error;                /* a fault was ordered: commands may fail, or never end */
-    unsigned multiple;               /* as the driver set it */
+    const struct dvi_policy *policy;     /* what must hold */
+    uint8_t *plain;                      /* [BENCH_SECTORS * 512] */
+    bool maybe_error;                    /* a fault was ordered: commands may fail, or never end */
+    unsigned multiple;                   /* as the driver set it, */
+    unsigned n_heads, sectors_per_track; /* ... and these, unless 0 */
 };
 
 struct bench {
@@ -165,7 +167,7 @@ bool bench_identify(struct bench *b, unsigned device, uint8_t *data);
 bool bench_set_multiple(struct bench *b, unsigned device, unsigned n);
 /* INITIALIZE DEVICE PARAMETERS. */
 bool bench_set_geometry(struct bench *b, unsigned device, unsigned n_heads, unsigned sectors_per_track);
-/* Software reset; what was outstanding is given up. */
+/* Software reset; what was outstanding is given up, as are faults to come. */
 void bench_recover(struct bench *b, unsigned channel);
 /* The command is over, otherwise than by bench_poll; ok: status says so. */
 void bench_ended(struct bench *b, unsigned channel, bool ok);

@@ -223,11 +223,6 @@ static void launch(struct bench *b, unsigned channel) {
     if (is_dma(c->proto) && !c->manner.start_first) start_bus_master(b, channel);
 }
 
-static bool must_refuse(const struct bench_device *d, const struct bench_cmd *c, uint32_t n) {
-    return c->lba >= BENCH_SECTORS || n > BENCH_SECTORS - c->lba || (is_multi(c->regs.opcode) && d->multiple == 0) ||
-           !bench_allowed(d->policy, c->write, c->lba, n);
-}
-
 void bench_issue(struct bench *b, unsigned device, uint8_t opcode, uint64_t lba, uint32_t n_sectors,
                  const struct bench_manner *manner) {
     struct bench_device *d = &b->dev[device];
@@ -243,7 +238,10 @@ void bench_issue(struct bench *b, unsigned device, uint8_t opcode, uint64_t lba,
     c->n_bytes = n_sectors * 512;
     c->block = is_multi(opcode) ? d->multiple * 512 : 512;
     c->regs = bench_sector_regs(b, device, opcode, lba, n_sectors, manner->chs);
-    c->want_error = must_refuse(d, c, n_sectors);
+    bool allowed = bench_allowed(d->policy, c->write, lba, n_sectors);
+    bool past_end = lba >= BENCH_SECTORS || n_sectors > BENCH_SECTORS - lba;
+    c->want_error = past_end || !allowed || (is_multi(opcode) && d->multiple == 0);
+    c->past_end = past_end && allowed;
     if (c->write) bench_fill(b, c->data, c->n_bytes);
     launch(b, device / 2);
 }
@@ -270,7 +268,7 @@ static void forget_pieces(struct bench *b, struct bench_cmd *c, uint32_t base) {
 /* A write that ended early: every byte of the medium is the old one or the new one; take it as it is. */
 static void accept_torn_write(struct bench_device *d, const struct bench_cmd *c) {
     uint8_t was[512], new[512];
-    for (uint32_t s = 0; s < c->n_bytes / 512; s++) {
+    for (uint32_t s = 0; s < c->n_bytes / 512 && c->lba + s < BENCH_SECTORS; s++) {
         uint8_t *raw = d->disk.data + 512 * (c->lba + s), *plain = d->plain + 512 * (c->lba + s);
         bench_encode(d->policy, c->lba + s, plain, was, 1);
         bench_encode(d->policy, c->lba + s, c->data + 512 * s, new, 1);
@@ -303,7 +301,8 @@ static void ended_badly(struct bench *b, unsigned channel) {
     struct bench_cmd *c = &b->cmd[channel];
     struct bench_device *d = &b->dev[c->device];
     *(c->want_error ? &b->n_refused : &b->n_failed) += 1;
-    if (c->sectors && c->write && !c->want_error) accept_torn_write(d, c); /* a refused one left the medium alone */
+    /* One that policy refuses left the medium alone; past the end, what comes before it may be written. */
+    if (c->sectors && c->write && (!c->want_error || c->past_end)) accept_torn_write(d, c);
     if (!is_dma(c->proto)) return;
     if (!is_out(c->proto) || b->f.mutate) forget_pieces(b, c, BENCH_ARENA(channel));
     check_arena(b, channel, NULL);
@@ -477,7 +476,9 @@ bool bench_set_multiple(struct bench *b, unsigned device, unsigned n) {
 bool bench_set_geometry(struct bench *b, unsigned device, unsigned n_heads, unsigned sectors_per_track) {
     const struct bench_regs r = {
         .opcode = W_INIT_PARAMS, .count = (uint16_t)sectors_per_track, .device = (uint8_t)(n_heads - 1)};
-    return bench_simple(b, device, &r, BENCH_NO_DATA, NULL, 0, NULL);
+    bool ok = bench_simple(b, device, &r, BENCH_NO_DATA, NULL, 0, NULL);
+    if (ok) b->dev[device].n_heads = n_heads, b->dev[device].sectors_per_track = sectors_per_track;
+    return ok;
 }
 
 /* --- reset --- */
@@ -510,5 +511,10 @@ void bench_recover(struct bench *b, unsigned channel) {
         b->dev[c->device].maybe_error = true;
         bench_ended(b, channel, false);
         b->dev[c->device].maybe_error = was;
+    }
+    for (unsigned i = 2 * channel; i < 2 * channel + 2; i++) { /* whether a reset undoes it is the device's choice */
+        ata_model_fail(&b->m, i, ATA_FAULT_NONE, 0);
+        if (b->dev[i].n_heads && !bench_set_geometry(b, i, b->dev[i].n_heads, b->dev[i].sectors_per_track))
+            fake_fail("device %u: no translation", i);
     }
 }
