@@ -27,7 +27,8 @@ CACHE = pathlib.Path(os.environ.get("SEKISHO_CACHE") or TOOLS.parent / ".cache")
 PACKAGES = ["busybox-static", "e2fsprogs", "libc6", "libext2fs2", "libcom-err2", "libblkid1", "libuuid1"]
 PROGRAMS = ["sbin/mke2fs", "sbin/e2fsck"]
 # What the jobs need; dependencies are found from the modules themselves. crc32c is ext4's, but only by request.
-MODULES = ["ahci", "sd_mod", "crc32c_generic", "ext4", "vfat", "nls_ascii", "nls_cp437", "virtio_pci", "virtio_blk"]
+MODULES = ["ahci", "ata_piix", "sd_mod", "crc32c_generic", "ext4", "vfat", "nls_ascii", "nls_cp437", "virtio_pci",
+           "virtio_blk"]
 LIBRARY_FOLDERS = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "lib64", "usr/lib64"]
 
 

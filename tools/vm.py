@@ -40,6 +40,7 @@ import guest
 OVMF_CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 OVMF_VARS = "/usr/share/OVMF/OVMF_VARS_4M.fd"
 TIME_FACTOR = float(os.environ.get("SEKISHO_TIME_FACTOR", "1"))  # for machines slower than two ordinary cores
+MACHINES = {"ahci": "q35", "ide": "pc"}  # by what they have built in
 CONTROL = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][A-Z0-9]|[\x00-\x08\x0b-\x1f]")
 
 
@@ -183,15 +184,16 @@ def boot_files(job, loader=None, conf="", boot="shell", append="quiet"):
     return files
 
 
-def start(folder, image, files, smp=2, memory=1024, cpu="max", esp="virtio", reboot=False, on_line=None, extra=()):
+def start(folder, image, files, smp=2, memory=1024, cpu="max", bus="ahci", esp="virtio", reboot=False, on_line=None,
+          extra=()):
     """Put the files where the firmware finds them and switch the machine on. folder: for everything that this machine
-    leaves behind (console.log, qemu.err, vars.fd, esp.img). reboot: a reset of the guest's starts the machine anew;
+    leaves behind (console.log, qemu.err, vars.fd, esp.img). bus: the disk's controller, ahci or ide. reboot: a reset of the guest's starts the machine anew;
     otherwise it ends QEMU."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(OVMF_VARS, folder / "vars.fd")
     drive = f"if=none,id=guest,format=raw,file={image}"
-    argv = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-M", "q35", "-m", str(memory), "-smp", str(smp),
+    argv = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-M", MACHINES[bus], "-m", str(memory), "-smp", str(smp),
             "-display", "none", "-monitor", "none", "-net", "none", "-chardev", "stdio,id=console,signal=off",
             "-serial", "chardev:console",
             "-drive", f"if=pflash,format=raw,readonly=on,file={OVMF_CODE}",
@@ -273,6 +275,7 @@ def arguments():
     p.add_argument("--loader", help="the UEFI application to start before the kernel; none: natively")
     p.add_argument("--conf", help="its sekisho.conf (default: made for the disk)")
     p.add_argument("--boot", choices=["shell", "next"], default="shell")
+    p.add_argument("--bus", choices=sorted(MACHINES), default="ahci", help="the disk's controller")
     p.add_argument("--esp", choices=["virtio", "ahci", "disk"], default="virtio")
     p.add_argument("--job", default="cpus", help="jobs, separated by commas")
     p.add_argument("--append", default="quiet", help='more kernel command line, such as "ignore_loglevel seconds=9"')
@@ -298,7 +301,7 @@ def main():
     conf = pathlib.Path(a.conf).read_text() if a.conf else disks.conf(image)
     extra = [*a.qemu, *(["-d", "int,cpu_reset", "-D", a.int_log] if a.int_log else [])]
     files = boot_files(a.job, a.loader, conf, a.boot, a.append)
-    with start(folder, image, files, a.smp, a.memory, a.cpu, a.esp, a.reboot or ",reboot" in f",{a.job}",
+    with start(folder, image, files, a.smp, a.memory, a.cpu, a.bus, a.esp, a.reboot or ",reboot" in f",{a.job}",
                lambda line: print(f"{time.monotonic() - begin:7.2f} | {line}", flush=True), extra) as machine:
         begin = machine.start
         print(f"vm: everything about this run is in {folder}", flush=True)

@@ -34,7 +34,9 @@ static void write_register(struct dvi_ata_channel *c, unsigned reg, uint8_t valu
 
 /* port: of the status or of the alternate status. */
 static uint8_t read_status(struct dvi_ata_channel *c, unsigned port) {
-    if (c->phase == PHASE_DMA) ata_dma_poll(c, true);
+    ata_dma_poll(c, true);
+    /* A part may have ended since, but only the end of the last one, once noticed, is the guest's business. */
+    if (c->phase == PHASE_DMA) return ATA_STATUS_BSY;
     if (c->phase == PHASE_HELD) return ATA_STATUS_DRDY | ATA_STATUS_DRQ;
     return c->loaded ? c->status : ata_in(c, port);
 }
@@ -99,7 +101,10 @@ static uint8_t read_bm(struct dvi_ata_channel *c, unsigned reg) {
     if (reg == BM_COMMAND) return c->bm_command;
     if (reg >= BM_PRDT) return (uint8_t)(c->prdt >> 8 * (reg - BM_PRDT));
     if (reg == BM_STATUS) ata_dma_poll(c, true);
-    return ata_in(c, c->bm + reg);
+    uint8_t value = ata_in(c, c->bm + reg);
+    if (reg != BM_STATUS || c->phase != PHASE_DMA) return value;
+    value &= (uint8_t)~(BM_STATUS_INTERRUPT | BM_STATUS_ERROR); /* as in read_status */
+    return value | BM_STATUS_ACTIVE;
 }
 
 /* Byte by byte, the highest first: a start comes after what else is in the same write. */
