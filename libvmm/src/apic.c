@@ -58,52 +58,100 @@ static bool surely_reaches(uint64_t icr, uint32_t dest, uint32_t id, uint32_t se
     return id != self && (shorthand == 3 || (shorthand == 0 && !(icr & APIC_ICR_LOGICAL) && dest == id));
 }
 
-/* What a write to the command register becomes. A processor counts as stopped only if the INIT surely reaches it:
- * nobody waits for a stopped one when a mapping changes. A start-up IPI to processors that run already is ignored by
- * them, as on the bare machine, and what we remember for them does no harm. */
-static uint64_t command_write(struct vmm_vcpu *vcpu, uint64_t icr, uint32_t dest, bool x2apic) {
+bool vmm_apic_is_meant(const struct vmm *vmm) {
+    uint64_t icr = vmm->init_icr;
+    uint32_t dest = vmm->init_dest;
+    if (FIELD_GET(APIC_ICR_SHORTHAND, icr) || !(icr & APIC_ICR_LOGICAL)) return true; /* the sender knew */
+    if (is_x2apic()) {
+        uint32_t id = (uint32_t)hw_rdmsr(MSR_X2APIC_LDR);
+        return dest == UINT32_MAX || ((dest ^ id) >> 16 == 0 && (dest & id & 0xffff));
+    }
+    uint32_t id = (uint32_t)FIELD_GET(APIC_LDR_ID, hw_mmio_read(vmm->apic_base + APIC_LDR, 4));
+    bool flat = FIELD_GET(APIC_DFR_MODEL, hw_mmio_read(vmm->apic_base + APIC_DFR, 4)) != 0;
+    return dest == 0xff || (flat ? dest & id : (dest ^ id) >> 4 == 0 && (dest & id & 0xf));
+}
+
+/* Who surely gets the INIT counts as stopped: nobody waits for it when a mapping changes. */
+static void mark_stopped(const struct vmm_vcpu *vcpu, uint64_t icr, uint32_t dest, bool x2apic) {
     struct vmm *vmm = vcpu->vmm;
-    uint64_t mode = FIELD_GET(APIC_ICR_MODE, icr);
-    bool init = mode == APIC_MODE_INIT && (icr & APIC_ICR_LEVEL);
-    if (mode != APIC_MODE_SIPI && !init) return icr;
-    for (uint32_t i = 0; init && takes_commands(x2apic) && i < vmm->n_cpus; i++) {
+    for (uint32_t i = 0; takes_commands(x2apic) && i < vmm->n_cpus; i++) {
         uint32_t id = __atomic_load_n(&vmm->slot[i].apic_id, __ATOMIC_RELAXED);
         if (id != SLOT_FREE && surely_reaches(icr, dest, id, vcpu->apic_id))
             __atomic_store_n(&vmm->vcpu[i]->running, 0, __ATOMIC_RELEASE);
     }
-    for (uint32_t id = 0; init && id < VMM_MAX_CPUS; id++)
+}
+
+/* Where INITs are held back, everyone it may reach makes way, or finds that it is not meant. One sender asks at a time,
+ * because two that wait for each other would wait in vain. False: another one's INIT for the sender was first. */
+static bool make_way(const struct vmm_vcpu *vcpu, uint64_t icr, uint32_t dest, bool x2apic) {
+    struct vmm *vmm = vcpu->vmm;
+    while (__atomic_exchange_n(&vmm->stopping, 1, __ATOMIC_ACQUIRE)) { /* pairs with its release below */
+        if (__atomic_load_n(&vcpu->stop, __ATOMIC_ACQUIRE) && vmm_apic_is_meant(vmm)) return false;
+        hw_pause();
+    }
+    vmm->init_icr = icr;
+    vmm->init_dest = dest;
+    for (uint32_t i = 0; takes_commands(x2apic) && i < vmm->n_cpus; i++) {
+        uint32_t id = __atomic_load_n(&vmm->slot[i].apic_id, __ATOMIC_RELAXED);
+        if (id != SLOT_FREE && id != vcpu->apic_id && may_reach(icr, dest, x2apic, id, vcpu->apic_id))
+            vmm_stop(vmm->vcpu[i]);
+    }
+    __atomic_store_n(&vmm->stopping, 0, __ATOMIC_RELEASE);
+    return true;
+}
+
+static bool prepare_init(const struct vmm_vcpu *vcpu, uint64_t icr, uint32_t dest, bool x2apic) {
+    struct vmm *vmm = vcpu->vmm;
+    for (uint32_t id = 0; id < VMM_MAX_CPUS; id++)
         if (may_reach(icr, dest, x2apic, id, vcpu->apic_id))
             __atomic_store_n(&vmm->start[id], VMM_START_INIT, __ATOMIC_RELEASE);
-    if (init) return icr;
-    uint32_t vector = (uint32_t)FIELD_GET(APIC_ICR_VECTOR, icr);
-    for (uint32_t id = 0; id < VMM_MAX_CPUS; id++)
-        if (may_reach(icr, dest, x2apic, id, vcpu->apic_id)) {
-            uint8_t after_init = VMM_START_INIT;                                        /* only the first one counts */
-            __atomic_store_n(&vmm->sipi_vector[id], (uint8_t)vector, __ATOMIC_RELEASE); /* pairs with vmm_ap_main */
-            (void)__atomic_compare_exchange_n(&vmm->start[id], &after_init, VMM_START_SIPI, false, __ATOMIC_RELEASE,
-                                              __ATOMIC_RELAXED); /* pairs with vmx_exit.c */
-        }
-    return (icr & ~APIC_ICR_VECTOR) | FIELD_PUT(APIC_ICR_VECTOR, vmm->low_page >> 12);
+    if (vmm->ops->holds_init) return make_way(vcpu, icr, dest, x2apic);
+    mark_stopped(vcpu, icr, dest, x2apic);
+    return true;
+}
+
+/* A start-up IPI to processors that run already is ignored by them, as on the bare machine, and what we remember for
+ * them does no harm. */
+static void remember_sipi(const struct vmm_vcpu *vcpu, uint64_t icr, uint32_t dest, bool x2apic) {
+    struct vmm *vmm = vcpu->vmm;
+    uint8_t vector = (uint8_t)FIELD_GET(APIC_ICR_VECTOR, icr);
+    for (uint32_t id = 0; id < VMM_MAX_CPUS; id++) {
+        if (!may_reach(icr, dest, x2apic, id, vcpu->apic_id)) continue;
+        uint8_t after_init = VMM_START_INIT;                               /* only the first one counts */
+        __atomic_store_n(&vmm->sipi_vector[id], vector, __ATOMIC_RELEASE); /* pairs with ap_main */
+        (void)__atomic_compare_exchange_n(&vmm->start[id], &after_init, VMM_START_SIPI, false, __ATOMIC_RELEASE,
+                                          __ATOMIC_RELAXED); /* pairs with vmx_exit.c */
+    }
+}
+
+/* What a write to the command register becomes. False: nothing. */
+static bool command_write(const struct vmm_vcpu *vcpu, uint64_t *icr, uint32_t dest, bool x2apic) {
+    uint64_t mode = FIELD_GET(APIC_ICR_MODE, *icr);
+    if (mode == APIC_MODE_INIT && (*icr & APIC_ICR_LEVEL)) return prepare_init(vcpu, *icr, dest, x2apic);
+    if (mode != APIC_MODE_SIPI) return true;
+    remember_sipi(vcpu, *icr, dest, x2apic);
+    *icr = (*icr & ~APIC_ICR_VECTOR) | FIELD_PUT(APIC_ICR_VECTOR, vcpu->vmm->low_page >> 12);
+    return true;
 }
 
 static enum vmm_verdict xapic_write(struct vmm_vcpu *vcpu, void *cookie, struct vmm_access *a) {
     (void)cookie;
-    uint64_t reg = a->addr & VMM_PAGE_MASK & ~UINT64_C(0xf);
-    if (a->write && reg == APIC_ID)
-        return VMM_SKIP; /* read-only on most processors, and how we find each other on all */
-    if (!a->write || reg != APIC_ICR_LOW) return VMM_PASS;
+    uint64_t reg = a->addr & VMM_PAGE_MASK;
+    if (!a->write) return VMM_PASS;
     /* Only an aligned dword is defined: 16.3.2 "APIC Registers". Anything else must not send what we did not see. */
     if (a->n_bytes != 4 || (a->addr & 0xf)) return VMM_SKIP;
+    if (reg == APIC_ID) return VMM_SKIP; /* read-only on most processors, and how we find each other on all */
+    if (reg != APIC_ICR_LOW) return VMM_PASS;
     uint64_t high = hw_mmio_read(vcpu->vmm->apic_base + APIC_ICR_HIGH, 4);
-    a->value = command_write(vcpu, a->value, (uint32_t)FIELD_GET(APIC_ICR_DEST, high), false);
-    return VMM_PASS;
+    return command_write(vcpu, &a->value, (uint32_t)FIELD_GET(APIC_ICR_DEST, high), false) ? VMM_PASS : VMM_SKIP;
 }
 
 static enum vmm_verdict x2apic_write(struct vmm_vcpu *vcpu, void *cookie, struct vmm_access *a) {
     (void)cookie;
     if (!a->write) return VMM_PASS;
-    a->value = (a->value & ~BITS(31, 0)) |
-               (command_write(vcpu, a->value & BITS(31, 0), (uint32_t)(a->value >> 32), true) & BITS(31, 0));
+    uint64_t icr = a->value & BITS(31, 0);
+    if (!command_write(vcpu, &icr, (uint32_t)(a->value >> 32), true)) return VMM_SKIP;
+    a->value = (a->value & ~BITS(31, 0)) | icr;
     return VMM_PASS;
 }
 

@@ -7,7 +7,11 @@
 
 #define APIC_ID            0x020u
 #define APIC_ID_ID         BITS(31, 24)
-#define APIC_ICR_LOW       0x300u /* writing it sends */
+#define APIC_LDR           0x0d0u
+#define APIC_LDR_ID        BITS(31, 24)
+#define APIC_DFR           0x0e0u
+#define APIC_DFR_MODEL     BITS(31, 28) /* all ones: flat; 0: clusters */
+#define APIC_ICR_LOW       0x300u       /* writing it sends */
 #define APIC_ICR_VECTOR    BITS(7, 0)
 #define APIC_ICR_MODE      BITS(10, 8)
 #define APIC_MODE_NMI      4u

@@ -12,6 +12,7 @@
 #define APIC_BASE_ADDR    BITS(51, 12)
 #define MSR_PAT           0x00000277u
 #define PAT_RESET         UINT64_C(0x0007040600070406) /* APM 7.8.2 "PAT Indexing": value after reset */
+#define MSR_X2APIC_LDR    0x0000080du
 #define MSR_X2APIC_ICR    0x00000830u
 #define MSR_EFER          0xc0000080u
 #define EFER_SCE          BIT(0)

@@ -114,7 +114,8 @@ struct vmm_vcpu {
     struct vmm_context at; /* [V] what the vendor's run() found at the exit */
     uint32_t index;        /* [I] */
     uint32_t apic_id;      /* [I] after claimed */
-    uint32_t running;      /* [A] between its first entry and an INIT */
+    uint32_t running;      /* [A] from its start to an INIT */
+    uint32_t stop;         /* [A] asked to make way for vmm.init_icr: set by the sender, cleared when settled */
 
     uint32_t kick;                        /* [A] somebody waits for this processor to leave the guest once */
     uint32_t npt_generation;              /* [V] */
@@ -176,6 +177,7 @@ struct vmm_cpu_ops {
     void (*nmi_in_host)(struct vmm_vcpu *vcpu, uint64_t *rip);          /* one came while we ran at *rip */
     void (*cpuid)(const struct vmm_vcpu *vcpu, struct vmm_cpuid *regs); /* take away what the guest cannot use */
     bool (*other)(struct vmm_vcpu *vcpu, struct vmm_exit *exit);        /* VMM_EXIT_OTHER and _INIT; false: unknown */
+    bool holds_init; /* INITs cannot strike while run() may be called: it looks at vcpu->stop, and makes way */
     bool (*leaf_flags)(const struct vmm *vmm, uint64_t pa, uint64_t n_bytes, uint64_t *out_flags); /* see pt.h */
     void (*mtrr_written)(struct vmm_vcpu *vcpu);
 };
@@ -200,6 +202,9 @@ struct vmm {
     struct vmm_cpu_slot *slot;         /* [I] [n_cpus] */
     uint8_t sipi_vector[VMM_MAX_CPUS]; /* [A] by APIC id: where the guest wants that processor to start */
     uint8_t start[VMM_MAX_CPUS];       /* [A] by APIC id: enum vmm_start_state, what was sent to it last */
+    uint32_t stopping;                 /* [A] a processor is asking others to make way for an INIT: */
+    uint64_t init_icr;                 /* [L stopping] this one */
+    uint32_t init_dest;                /* [L stopping] */
     uint64_t host_cr3;                 /* [I] */
     struct pt host_pt, npt;
     uint64_t ones_page;                                /* [I] what hidden memory reads as */
@@ -207,7 +212,7 @@ struct vmm {
     unsigned direct_bits;                              /* [I] how much of it our own page tables reach */
     uint32_t npt_generation;                           /* [A] */
     struct vmm_lock npt_lock;                          /* mmio hooks and npt */
-    struct vmm_hooks mmio, pio, msr, cpuid, hypercall; /* [I] except mmio[].first: [L npt_lock] */
+    struct vmm_hooks mmio, pio, msr, cpuid, hypercall; /* [I] except mmio[].first and pio[].first: [L npt_lock] */
     uint64_t apic_base;                                /* [A] MSR value */
     uint64_t tsc_hz;                                   /* [I] */
     uint16_t serial_port;                              /* [I] */
@@ -263,9 +268,13 @@ void vmm_msr_exit(struct vmm_vcpu *vcpu, const struct vmm_exit *exit);
 int vmm_apic_init(struct vmm *vmm);
 void vmm_apic_send_nmi(struct vmm *vmm, uint32_t apic_id);
 uint32_t vmm_apic_id(struct vmm *vmm);
+/* Called by a processor whose `stop` is set, about itself: is that INIT for us? */
+bool vmm_apic_is_meant(const struct vmm *vmm);
 /* False: a processor may still use what was mapped before. */
 bool vmm_flush_nested(struct vmm *vmm) VMM_MUST_CHECK;
 struct vmm_cpu_state vmm_sipi_state(uint8_t vector, uint32_t signature);
+/* Before `self` sends vmm.init_icr, which may reach `v`. MUST: hold vmm.stopping. */
+void vmm_stop(struct vmm_vcpu *v);
 
 int vmm_smp_init(struct vmm *vmm);
 /* The calling processor becomes a virtual one with this state and enters it; never returns. */

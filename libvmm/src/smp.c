@@ -34,13 +34,13 @@ _Noreturn void vmm_start(struct vmm_vcpu *vcpu, const struct vmm_cpu_state *stat
     const struct vmm_cpu_ops *ops = vcpu->vmm->ops;
     vcpu->inject = (struct vmm_event){.type = VMM_EVENT_NONE};
     vcpu->nmi_blocked = vcpu->nmi_pending = vcpu->shutdown = false;
-    if (vcpu->index == 0) own_vectors(vcpu->vmm); /* the first; on our page tables by now */
+    __atomic_store_n(&vcpu->kick, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&vcpu->in_exit, true, __ATOMIC_RELAXED);
+    __atomic_store_n(&vcpu->running, 1, __ATOMIC_SEQ_CST); /* pairs with vmm_flush_nested and vmm_stop: we count now */
+    if (vcpu->index == 0) own_vectors(vcpu->vmm);          /* the first; on our page tables by now */
     ops->ready(vcpu);
     ops->iret_exit(vcpu, false);
     ops->load(vcpu, state);
-    __atomic_store_n(&vcpu->kick, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&vcpu->running, 1,
-                     __ATOMIC_SEQ_CST); /* pairs with vmm_flush_nested: from here on, flushes reach us */
     vcpu->npt_generation = __atomic_load_n(&vcpu->vmm->npt_generation, __ATOMIC_SEQ_CST);
     vmm_loop(vcpu);
 }
@@ -120,4 +120,18 @@ bool vmm_flush_nested(struct vmm *vmm) {
         if (!fetch_from_guest(vmm, v)) all = false;
     }
     return all;
+}
+
+/* Intel holds an INIT back in VMX operation, and in the guest an exit uses it up; the processor, APIC included, would
+ * not be reset. So it leaves VMX operation first, and the INIT takes its natural course, as on AMD. Bounded: one that
+ * stays takes the INIT as an exit. */
+void vmm_stop(struct vmm_vcpu *v) {
+    __atomic_store_n(&v->stop, 1, __ATOMIC_SEQ_CST); /* pairs with vmx_run */
+    if (__atomic_load_n(&v->running, __ATOMIC_SEQ_CST) && !__atomic_load_n(&v->in_exit, __ATOMIC_SEQ_CST))
+        (void)fetch_from_guest(v->vmm, v);
+    for (unsigned spin = 0; spin < 1000000; spin++) {
+        if (!__atomic_load_n(&v->running, __ATOMIC_ACQUIRE) || !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE)) break;
+        hw_pause();
+    }
+    __atomic_store_n(&v->stop, 0, __ATOMIC_RELEASE);
 }

@@ -71,6 +71,10 @@ static void after(struct vmm_vcpu *vcpu, struct vmx_words *w) {
 static void vmx_run(struct vmm_vcpu *vcpu, struct vmm_exit *out_exit) {
     struct vmx_cpu *cpu = vmx_cpu_of(vcpu);
     struct vmx_words w = {.reason = (uint32_t)REASON_ENTRY_FAIL};
+    if (__atomic_load_n(&vcpu->stop, __ATOMIC_SEQ_CST) && !vmx_make_way(vcpu)) { /* pairs with vmm_stop */
+        *out_exit = (struct vmm_exit){.kind = VMM_EXIT_SHUTDOWN};
+        return;
+    }
     before(vcpu);
     enum vmx_run how = vmx_run_asm(vcpu, cpu, cpu->launched);
     if (how == VMX_RUN_NMI) { /* as if it had come just behind the entry; what was to be injected still is */
@@ -213,6 +217,7 @@ const struct vmm_cpu_ops vmm_vmx_ops = {
     .pio_intercept = vmx_pio_intercept,
     .msr_intercept = vmx_msr_intercept,
     .nmi_in_host = vmx_nmi_in_host,
+    .holds_init = true,
     .cpuid = vmx_cpuid,
     .other = vmx_other,
     .leaf_flags = vmx_leaf_flags,

@@ -41,6 +41,8 @@ uint16_t vmx_rights_decode(uint32_t rights);
 
 /* vmx_exit.c: exits only this vendor has. False: nobody asked for this one. */
 bool vmx_other(struct vmm_vcpu *vcpu, struct vmm_exit *exit);
+/* An INIT is about to be sent, perhaps to us. Comes back if not, or with false if it means the end of the machine. */
+bool vmx_make_way(struct vmm_vcpu *vcpu);
 /* vmx_report.c: log why the processor refused the guest's state */
 void vmx_report(struct vmm_vcpu *vcpu);
 void vmx_load(struct vmm_vcpu *vcpu, const struct vmm_cpu_state *state);

@@ -64,33 +64,46 @@ static void xsetbv(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
 
 /* ---- INIT and start-up IPI ---- */
 
-static void start_again(struct vmm_vcpu *vcpu) { vmm_start(vcpu, &vcpu->start); }
+/* INIT sends the first processor to the firmware's reset vector. */
+static bool is_first(void) { return (hw_rdmsr(MSR_APIC_BASE) & APIC_BASE_BSC) != 0; }
 
-/* What INIT leaves as it is, and our own values stand in for while we run. */
-static void give_back_msrs(void) {
+/* Out of VMX operation, which holds INITs back; what they leave as it is, and our own values stand in for while we run,
+ * is the guest's again. */
+static void leave(struct vmm_vcpu *vcpu) {
     hw_wrmsr(MSR_PAT, get(VMCS_GUEST_PAT));
     hw_wrmsr(MSR_SYSENTER_CS, get(VMCS_GUEST_SYSENTER_CS));
     hw_wrmsr(MSR_SYSENTER_ESP, get(VMCS_GUEST_SYSENTER_ESP));
     hw_wrmsr(MSR_SYSENTER_EIP, get(VMCS_GUEST_SYSENTER_EIP));
+    VMM_ASSERT(hw_vmx_clear(vmx_cpu_of(vcpu)->vmcs));
+    hw_vmx_off();
+    __atomic_store_n(&vcpu->running, 0, __ATOMIC_SEQ_CST); /* pairs with vmm_stop */
 }
 
-/* An INIT ends the guest's turn, it does not restart us. We leave VMX operation, which holds INITs back, and wait for
- * the start-up IPI here rather than in the guest's wait-for-SIPI state: we see it being sent, so none is lost while
- * this exit is under way. Should another INIT come (or this one once more: some processors keep it pending), it takes
- * its natural course, and the start-up IPI leads through the trampoline as on the other vendor. */
+bool vmx_make_way(struct vmm_vcpu *vcpu) {
+    if (!vmm_apic_is_meant(vcpu->vmm)) {
+        __atomic_store_n(&vcpu->stop, 0, __ATOMIC_RELEASE); /* pairs with vmm_stop */
+        return true;
+    }
+    if (is_first()) return false;
+    leave(vcpu);
+    for (;;) hw_pause(); /* the INIT ends this; the start-up IPI leads through the trampoline */
+}
+
+static void start_again(struct vmm_vcpu *vcpu) { vmm_start(vcpu, &vcpu->start); }
+
+/* An INIT that was not announced: a device's. The exit has used it up. We wait for the
+ * start-up IPI here rather than in the guest's wait-for-SIPI state: we see it being sent, so none is lost while this
+ * exit is under way. Another INIT takes its natural course meanwhile. */
 static void init_signal(struct vmm_vcpu *vcpu) {
     struct vmm *vmm = vcpu->vmm;
     uint8_t *start = &vmm->start[vcpu->apic_id % VMM_MAX_CPUS], done = VMM_START_DONE;
-    if (hw_rdmsr(MSR_APIC_BASE) & APIC_BASE_BSC) {
-        vcpu->shutdown = true; /* it would go to the firmware's reset vector: the whole machine does */
+    if (is_first()) {
+        vcpu->shutdown = true;
         return;
     }
-    __atomic_store_n(&vcpu->running, 0, __ATOMIC_SEQ_CST);
     (void)__atomic_compare_exchange_n(start, &done, VMM_START_INIT, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-    give_back_msrs();
-    VMM_ASSERT(hw_vmx_clear(vmx_cpu_of(vcpu)->vmcs));
-    hw_vmx_off();
-    while (__atomic_load_n(start, __ATOMIC_ACQUIRE) != VMM_START_SIPI) hw_pause(); /* pairs with command_write */
+    leave(vcpu);
+    while (__atomic_load_n(start, __ATOMIC_ACQUIRE) != VMM_START_SIPI) hw_pause(); /* pairs with remember_sipi */
     __atomic_store_n(start, VMM_START_DONE, __ATOMIC_RELAXED);
     uint8_t vector = __atomic_load_n(&vmm->sipi_vector[vcpu->apic_id % VMM_MAX_CPUS], __ATOMIC_ACQUIRE);
     vcpu->start = vmm_sipi_state(vector, hw_cpuid(1, 0).eax);

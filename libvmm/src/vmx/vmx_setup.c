@@ -178,6 +178,8 @@ void vmx_load(struct vmm_vcpu *vcpu, const struct vmm_cpu_state *st) {
     set(VMCS_GUEST_INTERRUPTIBILITY, 0);
     set(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
     set(VMCS_GUEST_PENDING_DEBUG, 0);
+    /* Entries and exits leave these two as they are: 26.3.2.1, 27.5.1 "Loading Host Control Registers ..." */
+    hw_write_cr0((hw_read_cr0() & ~(CR0_CD | CR0_NW)) | (st->cr0 & (CR0_CD | CR0_NW)));
     hw_write_cr2(st->cr2);
     hw_write_dr6(st->dr6);
     memcpy(vcpu->gpr, st->gpr, sizeof vcpu->gpr);

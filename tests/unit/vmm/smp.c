@@ -192,3 +192,54 @@ Test(vmm_smp, a_flush_says_if_one_stays_in_the_guest) {
     cr_assert_not(vmm_flush_nested(&guest.vmm)); /* nobody answers, and it ends all the same */
     cr_assert(nmis_to(1) == 1 && nmis_to(3) == 1);
 }
+
+/* ---- making way for an INIT: Intel SDM Volume 3C, 25.2 "Other Causes of VM Exits" ---- */
+
+static void makes_way(void) { /* some time after it was asked */
+    if (fake_hw.n_pauses < 7) return;
+    for (unsigned i = 0; i < GUEST_CPUS; i++)
+        if (guest.vcpu[i].stop) guest.vcpu[i].running = guest.vcpu[i].kick = 0;
+}
+
+Test(vmm_smp, before_an_init_its_target_leaves) {
+    flushing();
+    fake_hw.on_pause = makes_way;
+    vmm_stop(&guest.vcpu[2]);
+    cr_assert(guest.vcpu[2].running == 0 && guest.vcpu[2].stop == 0);
+    cr_assert(nmis_to(2) == 1 && fake_count(FAKE_WRITE) == 3);
+    cr_assert(guest.vcpu[1].running == 1 && guest.vcpu[3].running == 1);
+    cr_assert_eq(fake_hw.n_pauses, 7);
+}
+
+Test(vmm_smp, a_target_in_an_exit_needs_no_nmi) {
+    flushing();
+    fake_hw.on_pause = makes_way;
+    guest.vcpu[2].in_exit = true;
+    vmm_stop(&guest.vcpu[2]);
+    cr_assert(guest.vcpu[2].running == 0 && fake_hw.n_log == 0 && fake_hw.n_pauses == 7);
+}
+
+static void is_not_meant(void) {
+    if (fake_hw.n_pauses == 5) guest.vcpu[2].stop = 0;
+}
+
+Test(vmm_smp, a_target_that_is_not_meant_goes_on) {
+    flushing();
+    fake_hw.on_pause = is_not_meant;
+    guest.vcpu[2].in_exit = true;
+    vmm_stop(&guest.vcpu[2]);
+    cr_assert(guest.vcpu[2].running == 1 && fake_hw.n_pauses == 5);
+}
+
+Test(vmm_smp, a_stopped_target_is_not_waited_for) {
+    flushing();
+    guest.vcpu[2].running = 0;
+    vmm_stop(&guest.vcpu[2]);
+    cr_assert(fake_hw.n_log == 0 && fake_hw.n_pauses == 0 && guest.vcpu[2].stop == 0);
+}
+
+Test(vmm_smp, a_target_that_stays_gets_its_init_all_the_same) {
+    flushing();
+    vmm_stop(&guest.vcpu[2]);
+    cr_assert(guest.vcpu[2].running == 1 && guest.vcpu[2].stop == 0);
+}

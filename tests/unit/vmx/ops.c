@@ -321,9 +321,61 @@ Test(vmx_ops, init_and_startup_ipi) {
     cr_assert_eq(cpu->start.pat, 0x0007040600070406, "PAT is kept");
     ops->ready(cpu);
     ops->load(cpu, &cpu->start);
+    cr_assert_eq(fake_hw.cr[0] & 0x60000000, 0x60000000, "no field has them: the processor's own are the guest's");
     cr_assert(F(0x0802) == 0x4200 && F(0x6808) == 0x42000 && F(0x6800) == 0x60000030 && F(0x6826) == 0x999);
     run(10);
     cr_assert(!fake_vmx.run_launched, "a cleared VMCS must be launched anew");
+}
+
+static void the_init_strikes(void) {
+    cr_assert_eq(fake_vmx.on, 0, "outside VMX operation: the INIT takes its natural course");
+    cr_assert_eq(cpu->running, 0);
+    fake_finish(FAKE_STOPPED);
+}
+
+static void turn_and_exit(void *unused) {
+    (void)unused;
+    struct vmm_exit e = run(10);
+    vmm_exit_handle(cpu, &e);
+}
+
+Test(vmx_ops, an_announced_init_finds_us_outside) {
+    start();
+    struct vmm_cpu_state st = firmware();
+    ops->load(cpu, &st);
+    fake_msr_find(MSR_APIC_BASE)->value &= ~UINT64_C(0x100);
+    fake_msr(MSR_PAT, 0, UINT64_MAX);
+    F(0x6826) = 0x999;
+    cpu->running = cpu->stop = 1;
+    fake_hw.on_pause = the_init_strikes;
+    cr_assert_eq(fake_run(turn_and_exit, NULL), FAKE_STOPPED);
+    cr_assert_eq(fake_count(FAKE_VMRUN), 0);
+    cr_assert_eq(fake_msr_find(0x176)->value, 0x999);
+    cr_assert_eq(fake_msr_find(MSR_PAT)->value, 0x0007040600070406);
+}
+
+Test(vmx_ops, an_announced_init_for_others_changes_nothing) {
+    start();
+    struct vmm_cpu_state st = firmware();
+    ops->load(cpu, &st);
+    guest.vmm.init_icr = 0x4d00;
+    guest.vmm.init_dest = 1;
+    guest.vmm.apic_base = GUEST_APIC;
+    guest_poke(GUEST_APIC + 0xd0, 4, 0x02000000);
+    guest_poke(GUEST_APIC + 0xe0, 4, 0xffffffff);
+    cpu->running = cpu->stop = 1;
+    cr_assert_eq(run(10).kind, VMM_EXIT_CPUID);
+    cr_assert(cpu->stop == 0 && cpu->running == 1 && fake_count(FAKE_VMRUN) == 1);
+}
+
+Test(vmx_ops, an_announced_init_of_the_bootstrap_processor_resets) {
+    start();
+    struct vmm_cpu_state st = firmware();
+    ops->load(cpu, &st);
+    fake_msr_find(MSR_APIC_BASE)->value |= 0x100;
+    cpu->running = cpu->stop = 1;
+    cr_assert_eq(fake_run(turn_and_exit, NULL), FAKE_TRIPLE_FAULT);
+    cr_assert_eq(fake_count(FAKE_VMRUN), 0);
 }
 
 Test(vmx_ops, init_of_the_bootstrap_processor_resets) {
