@@ -194,9 +194,9 @@ static bool forbidden(struct ata_disk *d, uint8_t opcode) {
 
 /* Without data, and harmless. */
 static bool is_harmless(const uint8_t *f) {
-    static const uint8_t opcodes[] = {W_DEVICE_RESET, W_NATIVE_MAX_EXT, W_VERIFY,    W_VERIFY_OLD, W_VERIFY_EXT,
-                                      W_STANDBY_NOW,  W_IDLE_NOW,       W_STANDBY,   W_IDLE,       W_CHECK_POWER,
-                                      W_SLEEP,        W_FLUSH,          W_FLUSH_EXT, W_NATIVE_MAX};
+    static const uint8_t opcodes[] = {
+        W_DEVICE_RESET, W_RECALIBRATE, W_SEEK, W_NATIVE_MAX_EXT, W_VERIFY, W_VERIFY_OLD, W_VERIFY_EXT, W_STANDBY_NOW,
+        W_IDLE_NOW,     W_STANDBY,     W_IDLE, W_CHECK_POWER,    W_SLEEP,  W_FLUSH,      W_FLUSH_EXT,  W_NATIVE_MAX};
     static const uint8_t features[] = {0x02, 0x03, 0x05, 0x06, 0x07, 0x10, 0x42, 0x4a, 0x55,
                                        0x66, 0x82, 0x85, 0x86, 0x90, 0xaa, 0xc2, 0xcc};
     if (f[2] == W_SET_FEATURES) return memchr(features, f[3], sizeof features) != NULL;

@@ -24,7 +24,7 @@ enum { P_ALT_STATUS = 2, P_CONTROL = 2 };
 #define W_REASON_CD 0x01u /* a command packet, not data */
 #define W_REASON_IO 0x02u /* to the host */
 
-enum { W_DIAGNOSTIC = 0x90, W_INIT_PARAMS = 0x91 };
+enum { W_RECALIBRATE = 0x10, W_SEEK = 0x70, W_DIAGNOSTIC = 0x90, W_INIT_PARAMS = 0x91 };
 
 /* Bus master, one half per channel. */
 enum { P_BM_CMD = 0, P_BM_STATUS = 2, P_BM_PRDT = 4, P_BM_CHANNEL = 8 };
