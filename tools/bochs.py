@@ -2,7 +2,8 @@
 """Boot the Linux guest in Bochs, an Intel machine with VT-x, natively or below Sekisho, and run jobs in it.
 
     tools/bochs.py --job cpus                                        natively
-    tools/bochs.py --loader build/product/sekisho.efi --job cpus     below Sekisho, no disk mediated
+    tools/bochs.py --loader build/product/sekisho.efi --job cpus     below Sekisho, no policy for the disk
+    tools/bochs.py --loader F --disk disk.img --job fs,verify        below Sekisho, its partition 2 encrypted
     tools/bochs.py --loader F --shell                                only to the UEFI shell, as Sekisho's guest
 
 The twin of tools/vm.py, with the same exit codes. Bochs runs some 80 million instructions a second: the UEFI shell comes
@@ -13,7 +14,7 @@ Everything about a run is left in its folder: console.log, bochs.log (what the m
 import argparse
 import os
 import pathlib
-import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -28,15 +29,18 @@ FIRMWARE = "/usr/share/ovmf/OVMF.fd"
 VGA = "/usr/share/vgabios/vgabios.bin"
 CYLINDER = 16 * 63 * disks.SECTOR  # disk images are whole cylinders
 ESP_BYTES = 100 * CYLINDER
+DISK_MIB = 252  # whole cylinders
+SERIAL = "BXHD00011"  # of the only disk
 CONF = b"[boot]\nconsole = serial\n"
 # This firmware brings no ACPI tables outside QEMU. So that the kernel finds the second processor, the shell writes what a
-# BIOS would have left behind: the floating pointer of default configuration 5 (two processors, ISA and PCI, local APICs).
-# Source: MultiProcessor Specification 1.4, 4.1 "MP Floating Pointer Structure", chapter 5 "Default Configurations".
-MP_POINTER = b"mm 9fc00 000000005f504d5f -w 8 -MEM -n\r\nmm 9fc08 00000000059b0401 -w 8 -MEM -n\r\n"
+# BIOS would have left behind, at the top of conventional memory.
+MP_AT = 0x9fc00
 
 
-# ips: instructions a second of the emulated clock. Far below what the emulator does, so that time-outs and the disk's seek
-# times pass quickly.
+# Instructions a second of the emulated clock, and its time-stamp counter's frequency. Far below what the emulator does, so
+# that time-outs and the disk's seek times pass quickly. The processor's CPUID tells another frequency: a kernel that believed
+# it would take each delay for 175 times as long.
+IPS = 20000000
 RC = """\
 cpu: model={model}, count=1:{smp}:1, ips={ips}, reset_on_triple_fault={reboot}, cpuid_limit_winnt=0
 memory: guest={memory}, host={memory}
@@ -44,8 +48,8 @@ romimage: file={firmware}
 vgaromimage: file={vga}
 pci: enabled=1, chipset=i440fx
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
-ata0-master: type=disk, mode=flat, path={esp}
-{disk}com1: enabled=1, mode=file, dev=/dev/fd/{serial}
+ata0-master: type=disk, mode=flat, path={disk}
+com1: enabled=1, mode=file, dev=/dev/fd/{serial}
 display_library: rfb, options="timeout=0"
 sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 clock: sync=none, time0=local
@@ -56,6 +60,33 @@ info: action={info}
 debug: action=ignore
 mouse: enabled=0
 """
+
+
+def checked(data, at):
+    """The table with the byte at this place set so that the sum of all bytes is 0."""
+    return data[:at] + bytes([-sum(data) & 0xff]) + data[at + 1:]
+
+
+def mp_tables(n_cpus):
+    """Processors with APIC ids from 0, an I/O APIC behind them, the ISA interrupts as this chipset wires them: the timer is
+    at pin 2. Source: MultiProcessor Specification 1.4, chapter 4 "MP Configuration Table"."""
+    ioapic = n_cpus
+    entries = [struct.pack("<BBBBIIII", 0, n, 0x14, 3 if n == 0 else 1, 0x50654, 0x201, 0, 0) for n in range(n_cpus)]
+    entries += [struct.pack("<BB6s", 1, 0, b"ISA   "), struct.pack("<BBBBI", 2, ioapic, 0x11, 1, 0xfec00000)]
+    entries += [struct.pack("<BBHBBBB", 3, 0, 0, 0, irq, ioapic, 2 if irq == 0 else irq) for irq in range(16) if irq != 2]
+    entries += [struct.pack("<BBHBBBB", 4, 3, 0, 0, 0, 0xff, 0), struct.pack("<BBHBBBB", 4, 1, 0, 0, 0, 0xff, 1)]
+    body = b"".join(entries)
+    header = struct.pack("<4sHBB8s12sIHHIHBB", b"PCMP", 44 + len(body), 4, 0, b"BOCHS", b"MACHINE", 0, 0, len(entries),
+                         0xfee00000, 0, 0, 0)
+    pointer = struct.pack("<4sIBBBBBBBB", b"_MP_", MP_AT + 16, 1, 4, 0, 0, 0, 0, 0, 0)
+    return checked(pointer, 10) + checked(header + body, 7)
+
+
+def shell_writes(at, data):
+    """Lines of the UEFI shell that put these bytes into memory."""
+    data += bytes(-len(data) % 8)
+    words = struct.unpack(f"<{len(data) // 8}Q", data)
+    return "".join(f"mm {at + 8 * n:x} {word:016x} -w 8 -MEM -n\r\n" for n, word in enumerate(words)).encode()
 
 
 class Machine(vm.Machine):
@@ -86,29 +117,34 @@ class Machine(vm.Machine):
         return f"{command}: Bochs cannot be asked; see {self.folder}/bochs.log"
 
 
-def start(folder, files, smp=1, memory=512, model="corei7_skylake_x", image=None, reboot=False, info="ignore", ips=20000000,
+def start(folder, files, smp=1, memory=512, model="corei7_skylake_x", image=None, reboot=False, info="ignore", ips=IPS,
           on_line=None):
-    """Put the files on a FAT disk at the first IDE channel and switch the machine on. image: a second disk there."""
+    """Put the files on partition 1 of the image (DISK_MIB large), or on a FAT disk without partitions, as the only disk,
+    and switch the machine on."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    esp = folder / "esp.img"
-    (folder / "esp.img.lock").unlink(missing_ok=True)  # of a Bochs that was killed
-    with open(esp, "wb") as f:
-        f.truncate(ESP_BYTES)
-    disks.fat_format(esp, ESP_BYTES // disks.SECTOR)
-    disks.fat_put(esp, files)
-    disk = f"ata0-slave: type=disk, mode=flat, path={image}\n" if image else ""
-    rc = RC.format(model=model, smp=smp, memory=memory, reboot=int(reboot), firmware=FIRMWARE, vga=VGA, esp=esp, disk=disk,
+    disk = pathlib.Path(image or folder / "esp.img")
+    pathlib.Path(f"{disk}.lock").unlink(missing_ok=True)  # of a Bochs that was killed
+    if image:
+        disks.fat_put(f"{image}@@{disks.ESP_FIRST * disks.SECTOR}", files)
+    else:
+        with open(disk, "wb") as f:
+            f.truncate(ESP_BYTES)
+        disks.fat_format(disk, ESP_BYTES // disks.SECTOR)
+        disks.fat_put(disk, files)
+    rc = RC.format(model=model, smp=smp, memory=memory, reboot=int(reboot), firmware=FIRMWARE, vga=VGA, disk=disk,
                    folder=folder, info=info, ips=ips, serial="{serial}")
     return Machine(folder, rc, on_line)
 
 
-def boot_files(job, loader=None, shell=False, append="quiet", smp=1):
-    """As vm.boot_files. shell: no kernel, the UEFI shell says "SHELL UP" instead."""
+def boot_files(job, loader=None, shell=False, append="quiet", smp=1, image=None, ips=IPS):
+    """As vm.boot_files. image: start() will get it. shell: no kernel, the UEFI shell says "SHELL UP" instead."""
     if not shell:
-        files = vm.boot_files(job, loader, CONF.decode(), append=append)
-        if smp == 2:
-            files["startup.nsh"] = files["startup.nsh"].replace(b"\r\n", b"\r\n" + MP_POINTER, 1)
+        conf = disks.conf(image, serial=SERIAL) if image else CONF.decode()
+        files = vm.boot_files(job, loader, conf, append=f"tsc_early_khz={ips // 1000} disk={SERIAL} {append}")
+        if smp > 1:
+            lines = shell_writes(MP_AT, mp_tables(smp))
+            files["startup.nsh"] = files["startup.nsh"].replace(b"\r\n", b"\r\n" + lines, 1)
         return files
     lines = ["@echo -off", "fs0:"]
     files = {}
@@ -126,14 +162,14 @@ def arguments():
     p.add_argument("--shell", action="store_true", help="stop at the UEFI shell")
     p.add_argument("--job", default="cpus", help="jobs, separated by commas")
     p.add_argument("--append", default="quiet", help="more kernel command line")
-    p.add_argument("--disk", help="image of a second disk, whole cylinders long")
+    p.add_argument("--disk", help="disk image; made if there is none, as tools/disk.py create DISK 252 does")
     p.add_argument("--smp", type=int, default=1)
     p.add_argument("--memory", type=int, default=512, help="MiB")
     p.add_argument("--model", default="corei7_skylake_x", help='a processor of "bochs -help cpu"')
     p.add_argument("--timeout", type=float, default=300, help="seconds from one event to the next")
     p.add_argument("--reboot", action="store_true", help="let a triple fault reset the machine")
     p.add_argument("--info", choices=["ignore", "report"], default="ignore", help="what Bochs says about devices")
-    p.add_argument("--ips", type=int, default=20000000, help="instructions a second of the guest's time")
+    p.add_argument("--ips", type=int, default=IPS, help="instructions a second of the guest's time")
     p.add_argument("--folder", help="where to leave the logs (default: a new one under /tmp)")
     return p.parse_args()
 
@@ -141,7 +177,9 @@ def arguments():
 def main():
     a = arguments()
     folder = pathlib.Path(a.folder or tempfile.mkdtemp(prefix="sekisho-bochs."))
-    files = boot_files(a.job, a.loader, a.shell, a.append, a.smp)
+    if a.disk and not os.path.exists(a.disk):
+        disks.create(a.disk, DISK_MIB)
+    files = boot_files(a.job, a.loader, a.shell, a.append, a.smp, a.disk, a.ips)
     with start(folder, files, a.smp, a.memory, a.model, a.disk, a.reboot, a.info, a.ips,
                lambda line: print(f"{time.monotonic() - begin:7.2f} | {line}", flush=True)) as machine:
         begin = machine.start

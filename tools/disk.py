@@ -106,14 +106,14 @@ def fat_put(where, files):
             subprocess.run(["mcopy", "-o", "-i", where, "-", f"::/{name}"], input=data, check=True)
 
 
-def conf(image, boot=""):
+def conf(image, boot="", serial=SERIAL):
     """sekisho.conf for this disk. boot: further lines of its [boot] section."""
     return f"""[boot]
 console  = serial
 on-error = stop
 {boot}
 [disk "system"]
-match    = serial:{SERIAL}
+match    = serial:{serial}
 range    = {GUEST_FIRST}..{guest_end(image) - 1} encrypt:system
 
 [key "system"]

@@ -28,10 +28,10 @@ BANNER = re.compile(r"^\W*sekisho: ", re.M)
 class Lab:
     """One disk, and the machines a test boots on it one after the other. Everything is left in self.folder."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, bus="ahci"):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        self.folder, self.n_boots = folder, 0
+        self.folder, self.bus, self.n_boots = folder, bus, 0
         self.image = disks.create(folder / "disk.img")
 
     def conf(self, boot=""):
@@ -43,7 +43,8 @@ class Lab:
         loader = None if NATIVE else loader
         assert NATIVE or loader.exists(), f"{loader} is not built"
         files = vm.boot_files(job, loader, conf or self.conf(), boot, append)
-        return vm.start(self.folder / f"boot{self.n_boots}", self.image, files, smp=smp, esp=esp, reboot=reboot, extra=extra)
+        return vm.start(self.folder / f"boot{self.n_boots}", self.image, files, smp=smp, bus=self.bus, esp=esp,
+                        reboot=reboot, extra=extra)
 
     def boot(self, job, seconds=300, **options):
         """Run jobs to their end, the machine's power-off included. Returns the console's text."""
@@ -96,7 +97,8 @@ def host(*argv):
 
 @pytest.fixture
 def lab(request):
-    return Lab(RUNS / re.sub(r"\W+", "-", request.node.name).strip("-"))
+    """With a parameter, the disk is on that bus (indirect parametrization)."""
+    return Lab(RUNS / re.sub(r"\W+", "-", request.node.name).strip("-"), getattr(request, "param", "ahci"))
 
 
 def pytest_report_header():

@@ -10,6 +10,8 @@ import disk as disks
 import vm
 from conftest import NATIVE, host
 
+pytestmark = pytest.mark.parametrize("lab", sorted(vm.MACHINES), indirect=True)
+
 
 def test_files_survive_and_are_encrypted(lab):
     """A file system made, filled, checked over a real reboot; then the same files out of the raw disk by OpenSSL and

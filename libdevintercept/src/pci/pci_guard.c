@@ -11,6 +11,7 @@ static const struct dvi_bdf host_bridge = {0, 0, 0};
 #define INTEL_BRIDGE(d)                                                                                                \
     { INTEL, d, PCIEXBAR, PCIEXBAR_BYTES }
 static const struct dvi_pci_host_bridge bridges[] = {
+    {INTEL, 0x1237, 0, 0}, /* 440FX: no window */
     INTEL_BRIDGE(0x29c0), /* Q35, P35, G33 */
     INTEL_BRIDGE(0x2e20), /* 4 series */
     INTEL_BRIDGE(0x0100), /* 2nd generation Core, desktop */
@@ -45,5 +46,5 @@ int dvi_pci_guard_init(struct dvi_pci_guard *guard, const struct dvi_host *host)
         host->log(host->ctx, "pci: unknown host bridge %x:%x, its configuration window is not guarded", vendor, device);
         return 0;
     }
-    return host->pci_trap(host->ctx, host_bridge, on_access, guard);
+    return guard->kind->n_bytes ? host->pci_trap(host->ctx, host_bridge, on_access, guard) : 0;
 }
