@@ -82,6 +82,17 @@ static int linear_of(struct vmm_vcpu *vcpu, enum vmm_seg seg, uint64_t offset, u
     return 1;
 }
 
+static int translate(struct vmm_vcpu *vcpu, uint64_t linear, enum walk_access how, gpa_t *out) {
+    struct vmm_translation *t = &vcpu->seen[how == WALK_WRITE];
+    uint64_t offset = linear & VMM_PAGE_MASK;
+    if (!t->valid || t->page != linear - offset) {
+        if (vmm_walk_or_fault(vcpu, linear, how, out)) return 1;
+        *t = (struct vmm_translation){.valid = true, .page = linear - offset, .at = gpa(out->v - offset)};
+    }
+    *out = gpa_add(t->at, offset);
+    return 0;
+}
+
 static int access_linear(struct vmm_vcpu *vcpu, enum vmm_seg seg, uint64_t offset, unsigned n_bytes, uint64_t *value,
                          bool write) {
     uint64_t linear;
@@ -95,8 +106,8 @@ static int access_linear(struct vmm_vcpu *vcpu, enum vmm_seg seg, uint64_t offse
         !((vcpu->operand->mmio.gpa.v ^ linear) & VMM_PAGE_MASK))
         return in_page(vcpu, vcpu->operand->mmio.gpa, n_bytes, value, write);
     /* All faults before any effect. */
-    if (vmm_walk_or_fault(vcpu, linear, how, &at[0])) return 1;
-    if (first < n_bytes && vmm_walk_or_fault(vcpu, linear + first, how, &at[1])) return 1;
+    if (translate(vcpu, linear, how, &at[0])) return 1;
+    if (first < n_bytes && translate(vcpu, linear + first, how, &at[1])) return 1;
     uint64_t low = write ? *value & ones(first) : 0, high = 0;
     if (in_page(vcpu, at[0], first, &low, write)) return 1;
     if (first < n_bytes) {
@@ -120,9 +131,9 @@ static int emu_check_write(void *ctx, enum vmm_seg seg, uint64_t offset, unsigne
     uint64_t linear;
     gpa_t at;
     if (linear_of(ctx, seg, offset, n_bytes, &linear)) return 1;
-    if (vmm_walk_or_fault(ctx, linear, WALK_WRITE, &at)) return 1;
+    if (translate(ctx, linear, WALK_WRITE, &at)) return 1;
     uint64_t last_page = (linear + n_bytes - 1) & ~VMM_PAGE_MASK;
-    return last_page != (linear & ~VMM_PAGE_MASK) && vmm_walk_or_fault(ctx, last_page, WALK_WRITE, &at);
+    return last_page != (linear & ~VMM_PAGE_MASK) && translate(ctx, last_page, WALK_WRITE, &at);
 }
 
 /* ---- ports ---- */
@@ -204,6 +215,7 @@ void vmm_emulate(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
     bool step = (vcpu->rflags & RFLAGS_TF) != 0; /* a #DB after each iteration */
     unsigned limit = exit->kind == VMM_EXIT_PIO ? MAX_PORT_ITERATIONS : MAX_ITERATIONS;
     vcpu->operand = exit->kind != VMM_EXIT_PIO && single_operand(at_rip) ? exit : NULL;
+    vcpu->seen[0].valid = vcpu->seen[1].valid = false;
     enum vmm_insn_result r = vmm_insn_emulate(at_rip, &env, step ? 1 : limit);
     vcpu->operand = NULL;
     if (r == VMM_INSN_DONE || (r == VMM_INSN_AGAIN && step)) vmm_finish_insn(vcpu);

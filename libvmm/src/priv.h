@@ -101,6 +101,14 @@ struct code_entry {
 };
 
 /* One processor. The assembly knows the first members by offset (asm_offsets below); FS points here while we run. */
+/* Where a page lies, once found: a processor, too, walks its page tables once for all iterations of a string
+ * instruction. */
+struct vmm_translation {
+    bool valid;
+    uint64_t page; /* linear */
+    gpa_t at;
+};
+
 struct vmm_vcpu {
     struct vmm_vcpu *self; /* 0x00 [I] */
     uint64_t rsvd_0x08[4];
@@ -128,6 +136,7 @@ struct vmm_vcpu {
     bool entered;                         /* [V] it has run the guest at least once */
     const struct vmm_exit *exit;          /* [V] the one being handled, for reports */
     const struct vmm_exit *operand;       /* [V] whose place is the one memory operand of what is being emulated */
+    struct vmm_translation seen[2];       /* [V] of the instruction being emulated: read from and written to last */
     uint64_t n_exits[VMM_N_EXITS];        /* [V] read by anyone */
     struct code_entry code[CODE_ENTRIES]; /* [V] */
     struct host_area *area;               /* [I] descriptor tables and stacks */
@@ -268,8 +277,8 @@ void vmm_msr_exit(struct vmm_vcpu *vcpu, const struct vmm_exit *exit);
 int vmm_apic_init(struct vmm *vmm);
 void vmm_apic_send_nmi(struct vmm *vmm, uint32_t apic_id);
 uint32_t vmm_apic_id(struct vmm *vmm);
-/* Called by a processor whose `stop` is set, about itself: is that INIT for us? */
-bool vmm_apic_is_meant(const struct vmm *vmm);
+/* Called by a processor whose `stop` is set, about itself: is that INIT for us? If not, this settles it. */
+bool vmm_apic_is_meant(struct vmm_vcpu *vcpu);
 /* False: a processor may still use what was mapped before. */
 bool vmm_flush_nested(struct vmm *vmm) VMM_MUST_CHECK;
 struct vmm_cpu_state vmm_sipi_state(uint8_t vector, uint32_t signature);
