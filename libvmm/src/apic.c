@@ -58,7 +58,9 @@ static bool surely_reaches(uint64_t icr, uint32_t dest, uint32_t id, uint32_t se
     return id != self && (shorthand == 3 || (shorthand == 0 && !(icr & APIC_ICR_LOGICAL) && dest == id));
 }
 
-bool vmm_apic_is_meant(const struct vmm *vmm) {
+/* By our own registers, where a logical destination has to be resolved. Intel SDM Volume 3A, 10.6.2.2 "Logical
+ * Destination Mode", 10.12.10.1 "Logical Destination Mode in x2APIC Mode". */
+static bool is_meant(const struct vmm *vmm) {
     uint64_t icr = vmm->init_icr;
     uint32_t dest = vmm->init_dest;
     if (FIELD_GET(APIC_ICR_SHORTHAND, icr) || !(icr & APIC_ICR_LOGICAL)) return true; /* the sender knew */
@@ -69,6 +71,12 @@ bool vmm_apic_is_meant(const struct vmm *vmm) {
     uint32_t id = (uint32_t)FIELD_GET(APIC_LDR_ID, hw_mmio_read(vmm->apic_base + APIC_LDR, 4));
     bool flat = FIELD_GET(APIC_DFR_MODEL, hw_mmio_read(vmm->apic_base + APIC_DFR, 4)) != 0;
     return dest == 0xff || (flat ? dest & id : (dest ^ id) >> 4 == 0 && (dest & id & 0xf));
+}
+
+bool vmm_apic_is_meant(struct vmm_vcpu *vcpu) {
+    if (is_meant(vcpu->vmm)) return true;
+    __atomic_store_n(&vcpu->stop, 0, __ATOMIC_RELEASE); /* pairs with vmm_stop */
+    return false;
 }
 
 /* Who surely gets the INIT counts as stopped: nobody waits for it when a mapping changes. */
@@ -83,10 +91,11 @@ static void mark_stopped(const struct vmm_vcpu *vcpu, uint64_t icr, uint32_t des
 
 /* Where INITs are held back, everyone it may reach makes way, or finds that it is not meant. One sender asks at a time,
  * because two that wait for each other would wait in vain. False: another one's INIT for the sender was first. */
-static bool make_way(const struct vmm_vcpu *vcpu, uint64_t icr, uint32_t dest, bool x2apic) {
+static bool make_way(struct vmm_vcpu *vcpu, uint64_t icr, uint32_t dest, bool x2apic) {
     struct vmm *vmm = vcpu->vmm;
+    if (FIELD_GET(APIC_ICR_SHORTHAND, icr) == 2) return true;          /* not valid with INIT: it may well be ignored */
     while (__atomic_exchange_n(&vmm->stopping, 1, __ATOMIC_ACQUIRE)) { /* pairs with its release below */
-        if (__atomic_load_n(&vcpu->stop, __ATOMIC_ACQUIRE) && vmm_apic_is_meant(vmm)) return false;
+        if (__atomic_load_n(&vcpu->stop, __ATOMIC_ACQUIRE) && vmm_apic_is_meant(vcpu)) return false;
         hw_pause();
     }
     vmm->init_icr = icr;
@@ -100,7 +109,7 @@ static bool make_way(const struct vmm_vcpu *vcpu, uint64_t icr, uint32_t dest, b
     return true;
 }
 
-static bool prepare_init(const struct vmm_vcpu *vcpu, uint64_t icr, uint32_t dest, bool x2apic) {
+static bool prepare_init(struct vmm_vcpu *vcpu, uint64_t icr, uint32_t dest, bool x2apic) {
     struct vmm *vmm = vcpu->vmm;
     for (uint32_t id = 0; id < VMM_MAX_CPUS; id++)
         if (may_reach(icr, dest, x2apic, id, vcpu->apic_id))
@@ -125,9 +134,10 @@ static void remember_sipi(const struct vmm_vcpu *vcpu, uint64_t icr, uint32_t de
 }
 
 /* What a write to the command register becomes. False: nothing. */
-static bool command_write(const struct vmm_vcpu *vcpu, uint64_t *icr, uint32_t dest, bool x2apic) {
+static bool command_write(struct vmm_vcpu *vcpu, uint64_t *icr, uint32_t dest, bool x2apic) {
     uint64_t mode = FIELD_GET(APIC_ICR_MODE, *icr);
-    if (mode == APIC_MODE_INIT && (*icr & APIC_ICR_LEVEL)) return prepare_init(vcpu, *icr, dest, x2apic);
+    bool deassert = (*icr & (APIC_ICR_LEVEL | APIC_ICR_TRIGGER)) == APIC_ICR_TRIGGER; /* stops nobody */
+    if (mode == APIC_MODE_INIT && !deassert) return prepare_init(vcpu, *icr, dest, x2apic);
     if (mode != APIC_MODE_SIPI) return true;
     remember_sipi(vcpu, *icr, dest, x2apic);
     *icr = (*icr & ~APIC_ICR_VECTOR) | FIELD_PUT(APIC_ICR_VECTOR, vcpu->vmm->low_page >> 12);

@@ -193,6 +193,7 @@ Test(vmm_apic, an_init_stops_whom_it_reaches) {
                 {INIT, 3, 7},
                 {INIT | LOGICAL, 8, 7}, /* whoever that is */
                 {INIT | LOGICAL | OTHERS, 0, 1},
+                {0x500, 1, 5}, /* edge-triggered: the level is of no account */
                 {FIXED | OTHERS, 0, 7}};
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         memset(&fake_hw, 0, sizeof fake_hw);
@@ -236,8 +237,8 @@ Test(vmm_apic, whoever_an_init_may_reach_is_asked) {
         uint32_t command;
         uint8_t dest;
         unsigned left; /* running afterwards, of 0, 1, 2: everyone who is asked leaves here */
-    } rows[] = {{INIT, 1, 5},          {INIT, 3, 7},        {INIT | LOGICAL, 2, 1},
-                {INIT | OTHERS, 0, 1}, {INIT | SELF, 2, 7}, {DEASSERT | ALL, 0, 7}};
+    } rows[] = {{INIT, 1, 5},        {INIT, 3, 7},           {INIT | LOGICAL, 2, 1}, {INIT | OTHERS, 0, 1},
+                {INIT | SELF, 2, 7}, {DEASSERT | ALL, 0, 7}, {INIT | ALL, 0, 7}};
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         memset(&fake_hw, 0, sizeof fake_hw);
         start();
@@ -269,11 +270,11 @@ Test(vmm_apic, is_it_for_us) {
         guest_poke(GUEST_APIC + 0xe0, 4, rows[i].dfr);
         guest.vmm.init_icr = INIT | LOGICAL;
         guest.vmm.init_dest = rows[i].dest;
-        cr_assert_eq(vmm_apic_is_meant(&guest.vmm), rows[i].meant, "row %u", i);
+        cr_assert_eq(vmm_apic_is_meant(CPU), rows[i].meant, "row %u", i);
         guest.vmm.init_icr = INIT;
-        cr_assert(vmm_apic_is_meant(&guest.vmm), "the sender has found that out");
+        cr_assert(vmm_apic_is_meant(CPU), "the sender has found that out");
         guest.vmm.init_icr = INIT | LOGICAL | OTHERS;
-        cr_assert(vmm_apic_is_meant(&guest.vmm), "a shorthand has no destination");
+        cr_assert(vmm_apic_is_meant(CPU), "a shorthand has no destination");
     }
     x2apic();
     fake_msr(0x80d, 0x10002, 0);
@@ -281,11 +282,11 @@ Test(vmm_apic, is_it_for_us) {
     static const uint32_t meant[] = {0x10002, 0x1000f, UINT32_MAX}, not_meant[] = {0x10001, 0x20002, 0x00002, 0};
     for (unsigned i = 0; i < 3; i++) {
         guest.vmm.init_dest = meant[i];
-        cr_assert(vmm_apic_is_meant(&guest.vmm));
+        cr_assert(vmm_apic_is_meant(CPU));
     }
     for (unsigned i = 0; i < 4; i++) {
         guest.vmm.init_dest = not_meant[i];
-        cr_assert_not(vmm_apic_is_meant(&guest.vmm));
+        cr_assert_not(vmm_apic_is_meant(CPU));
     }
 }
 
@@ -306,6 +307,28 @@ Test(vmm_apic, who_is_being_stopped_stops_nobody) {
     x2apic();
     cr_assert(wrmsr(UINT64_C(1) << 32 | INIT));
     cr_assert_eq(fake_count(FAKE_WRMSR), 0);
+}
+
+static void settled(void) {
+    if (fake_hw.n_pauses == 5) guest.vcpu[0].stop = 1;
+    if (fake_hw.n_pauses == 6) cr_assert_eq(guest.vcpu[0].stop, 0);
+    if (fake_hw.n_pauses == 8) guest.vmm.stopping = 0;
+    if (guest.vcpu[1].stop) guest.vcpu[1].running = 0;
+}
+
+Test(vmm_apic, who_is_not_meant_waits_for_its_turn) {
+    start();
+    holds_init();
+    guest.vmm.stopping = 1;
+    guest.vmm.init_icr = INIT | LOGICAL;
+    guest.vmm.init_dest = 2;
+    guest_poke(GUEST_APIC + 0xd0, 4, 0x01000000);
+    guest_poke(GUEST_APIC + 0xe0, 4, 0xffffffff);
+    guest.vcpu[1].in_exit = true;
+    fake_hw.on_pause = settled;
+    destination(1);
+    cr_assert_eq(store(0x300, 4, INIT), INIT);
+    cr_assert(running() == 5 && guest.vmm.stopping == 0);
 }
 
 /* An INIT that the APIC does not take, in the mode it is in, has stopped nobody; a start-up IPI is ours in any mode. */
