@@ -50,8 +50,7 @@ static void auto_step(struct ata_model *m) {
 static uint32_t read_data(struct ata_model *m, struct ata_model_device *d, unsigned n_bytes) {
     uint32_t value = UINT32_MAX;
     m->n_data_accesses++;
-    if (n_bytes == 1) ata_model_bad(m, "8 bits of the data register");
-    if (d->phase == ATA_DMA) ata_model_bad(m, "data register while DMA is requested");
+    m->n_odd_data += n_bytes == 1 || d->phase == ATA_DMA;
     if (d->phase != ATA_BLOCK || d->task.move != ATA_TO_HOST) return value;
     if (n_bytes > d->n_block - d->at_block) n_bytes = d->n_block - d->at_block;
     memcpy(&value, d->block + d->at_block, n_bytes);
@@ -62,8 +61,7 @@ static uint32_t read_data(struct ata_model *m, struct ata_model_device *d, unsig
 
 static void write_data(struct ata_model *m, struct ata_model_device *d, unsigned n_bytes, uint32_t value) {
     m->n_data_accesses++;
-    if (n_bytes == 1) ata_model_bad(m, "8 bits of the data register");
-    if (d->phase == ATA_DMA) ata_model_bad(m, "data register while DMA is requested");
+    m->n_odd_data += n_bytes == 1 || d->phase == ATA_DMA;
     bool cdb = d->phase == ATA_CDB;
     if (!cdb && (d->phase != ATA_BLOCK || d->task.move != ATA_TO_DEVICE)) return;
     if (n_bytes > d->n_block - d->at_block) n_bytes = d->n_block - d->at_block;

@@ -83,7 +83,8 @@ struct ata_model {
     bool tables_of_region; /* descriptor tables must not be in guest RAM */
     /* What happened. */
     uint64_t n_commands, n_completed, n_errors, n_resets, n_bad_registers;
-    const char *bad;                        /* the last of these */
+    const char *bad;     /* the last of these */
+    uint64_t n_odd_data; /* as n_bad_registers, but only the data of the command at hand is in danger */
     uint64_t n_guest_bytes, n_region_bytes; /* moved by DMA, from or to guest RAM, or the region */
     uint64_t n_data_accesses;               /* of the data registers */
     /* May the device be given this address? And: data was moved, [offset, offset + n) of the task's. NULL: do not ask.

@@ -153,7 +153,8 @@ bool ata_model_step_bm(struct ata_model *m, struct ata_model_channel *c) {
         struct ata_model_device *d = &c->dev[i];
         if (!d->disk || d->phase != ATA_DMA) continue;
         if (to_mem == (d->task.move == ATA_TO_HOST)) return move_some(m, c, d);
-        ata_model_bad(m, "the bus master runs in the wrong direction");
+        if (d->task.media) ata_model_bad(m, "the bus master runs in the wrong direction");
+        m->n_odd_data++;
     }
     return false;
 }

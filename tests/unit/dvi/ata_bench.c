@@ -50,6 +50,7 @@ static void moved(void *ctx, unsigned device, const struct ata_task *t, uint64_t
 
 void bench_check(struct bench *b) {
     if (b->m.n_bad_registers) fake_fail("the device was driven against its manual: %s", b->m.bad);
+    if (b->m.n_odd_data) fake_fail("data were moved against the manual");
     if (!b->bare && b->a.lock.next != b->a.lock.owner) fake_fail("the lock is held on return to the guest");
     for (unsigned i = 0; i < BENCH_DEVICES; i++)
         if (b->dev[i].disk.n_forbidden) fake_fail("forbidden command %#x let through", b->dev[i].disk.last_forbidden);
