@@ -17,7 +17,10 @@ static bool wait_ready(const struct dvi_ata_channel *c) {
     return true;
 }
 
-static bool is_nobody(uint8_t status) { return status == 0 || status == 0xff || status == 0x7f; }
+/* What a cable without devices reads as, by what its lines are pulled to. */
+static bool is_floating(uint8_t status) { return status == 0xff || status == 0x7f; }
+
+static bool is_nobody(uint8_t status) { return status == 0 || is_floating(status); }
 
 /* MUST: no command is in progress. */
 static void identify(struct dvi_ata_channel *c, unsigned n) {
@@ -43,7 +46,7 @@ static int take_channel(struct dvi_ata_channel *c) {
     }
     uint8_t device = ata_in(c, c->cmd + ATA_DEVICE);
     c->fis[FIS_H2D_DEVICE] = device;
-    if (is_nobody(ata_alt_status(c)) && device == 0xff) return 0; /* nothing is connected */
+    if (is_floating(ata_alt_status(c))) return 0;
     if (!wait_ready(c) || (ata_alt_status(c) & ATA_STATUS_DRQ)) return DVI_E_DEVICE;
     for (unsigned n = 0; n < DVI_ATA_N_DEVICES; n++) identify(c, n);
     ata_out(c, c->cmd + ATA_DEVICE, device);
