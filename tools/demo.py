@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import bochs
 import disk as disks
 import guest
 import vm
@@ -29,6 +30,26 @@ def step(text):
 
 class Failed(Exception):
     pass
+
+
+class Amd:
+    """Sekisho is \\EFI\\BOOT\\BOOTX64.EFI on the guest's own disk, as a user would have installed it."""
+    what, seconds, disk_mib = "QEMU, UEFI, AMD SVM, 2 processors, AHCI", 300, 256
+
+    @staticmethod
+    def start(image, job, on_line):
+        files = vm.boot_files(job, LOADER, disks.conf(image), "next", "quiet files=6")
+        return vm.start(FOLDER / "machine", image, files, smp=2, esp="disk", on_line=on_line)
+
+
+class Intel:
+    """The UEFI shell starts Sekisho, then the kernel, because it first has to make up for tables that OVMF lacks there."""
+    what, seconds, disk_mib = "Bochs, UEFI, Intel VT-x, 2 processors, IDE: this takes some minutes", 1800, bochs.DISK_MIB
+
+    @staticmethod
+    def start(image, job, on_line):
+        files = bochs.boot_files(job, LOADER, append="quiet files=6", smp=2, image=image)
+        return bochs.start(FOLDER / "machine", files, smp=2, image=image, on_line=on_line)
 
 
 class Proof:
@@ -54,11 +75,9 @@ def console_line(begin, line):
         print(paint(text, "36") if who == "sekisho" else text, flush=True)
 
 
-def boot(image, job):
-    """Start the machine as a user would have installed it: Sekisho is \\EFI\\BOOT\\BOOTX64.EFI on the guest's own disk."""
+def boot(machine, image, job):
     begin = time.monotonic()
-    files = vm.boot_files(job, LOADER, disks.conf(image), "next", "quiet files=6")
-    return vm.start(FOLDER / "machine", image, files, smp=2, esp="disk", on_line=lambda line: console_line(begin, line))
+    return machine.start(image, job, lambda line: console_line(begin, line))
 
 
 def words(data):
@@ -128,24 +147,25 @@ def show_one_sector(image):
     print(f"      decrypted by OpenSSL:         {words(at(plain, sector))}")
 
 
-def new_disk():
-    image = disks.create(FOLDER / "disk.img")
+def new_disk(machine):
+    image = disks.create(FOLDER / "disk.img", machine.disk_mib)
     size = (disks.guest_end(image) - disks.GUEST_FIRST) // 2048
     print(f"{image.relative_to(ROOT)}: partition 1 clear (boot files), partition 2 encrypted ({size} MiB); a new random key")
     return image
 
 
-def demonstrate():
+def demonstrate(machine):
     step("Making the guest: Debian's own kernel and programs")
     version = (guest.build() / "VERSION").read_text().splitlines()
     print(next(v for v in version if v.startswith("linux-image")).removesuffix(".deb"))
-    image = new_disk()
-    step("Booting it below Sekisho (QEMU, UEFI, AMD SVM, 2 processors)")
-    with boot(image, "fs,verify") as machine:
-        if not vm.run(machine):
+    image = new_disk(machine)
+    step(f"Booting it below Sekisho ({machine.what})")
+    with boot(machine, image, "fs,verify") as running:
+        if not vm.run(running, machine.seconds):
             raise Failed("the guest reported a failure")
-        machine.wait_end(60)
-        text = machine.text
+        if machine is Amd:
+            running.wait_end(60)
+        text = running.text
     step("Reading its disk without Sekisho")
     proof = Proof()
     sums = prove_guest(proof, text)
@@ -163,12 +183,12 @@ def demonstrate():
 
 
 def shell():
-    image = new_disk()
-    with boot(image, "fs,shell") as machine:
-        if not vm.run(machine):
+    image = new_disk(Amd)
+    with boot(Amd, image, "fs,shell") as running:
+        if not vm.run(running):
             raise Failed("the guest reported a failure")
-        machine.on_line = None
-        vm.relay(machine)
+        running.on_line = None
+        vm.relay(running)
     print(f"\nThe disk, as ciphertext: {image.relative_to(ROOT)}; its key: {disks.key_path(image).relative_to(ROOT)}")
     print(f"Decrypt it: tools/disk.py decrypt {image.relative_to(ROOT)} OUT")
     return 0
@@ -177,7 +197,9 @@ def shell():
 def main():
     if not LOADER.exists():
         raise Failed(f"{LOADER} is not there")
-    return shell() if "--shell" in sys.argv[1:] else demonstrate()
+    if "--shell" in sys.argv[1:]:
+        return shell()
+    return demonstrate(Intel if "intel" in sys.argv[1:] else Amd)
 
 
 if __name__ == "__main__":
