@@ -445,7 +445,7 @@ Test(ata_cases, addresses_the_device_must_not_get) {
         for (unsigned pos = 0; pos < 2; pos++)
             for (uint64_t lba = 10; lba < 300; lba += 200) { /* clear, encrypted */
                 bench_write_prd(b, at + 8 * pos, bad[i], 512, pos == 1);
-                bench_write_prd(b, at + 8 * !pos, good, 512, pos == 0);
+                bench_write_prd(b, at + 8 * (1 - pos), good, 512, pos == 0);
                 cr_expect(!with_table(W_READ_DMA, lba, at), "%#x", bad[i]);
                 cr_expect(!with_table(W_READ_DMA_EXT, lba, at), "%#x", bad[i]);
                 cr_expect(!with_table(W_WRITE_DMA, lba, at), "%#x", bad[i]);
