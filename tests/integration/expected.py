@@ -48,6 +48,16 @@ MODES = {
     "below", "64-bit", "compatibility, 32-bit", "compatibility, 16-bit", "protected, 32-bit",
     "protected, 32-bit paging", "protected, PAE paging", "protected, 16-bit", "real", "real, 4 GiB segment",
     "64-bit again", "the trapped pages", "still there"}
+X2APIC = {
+    "below", "x2APIC mode", "no way straight back, and none elsewhere", "IPIs to itself", "a thousand more",
+    "an NMI to itself", "still there"}
+CONTROL_AMD = {
+    "below", "CR0.NE off", "CR0.NE off, others on", "CR0.CD on", "CR0.CD and NW on", "LMSW and CLTS", "CR0.WP",
+    "CR4.TSD and others", "XSETBV",
+    "XSETBV refuses what it must", "INVD and WBINVD lose nothing", "INVD and WBINVD in ring 3",
+    "instructions that CPUID promises", "a variable range", "a fixed range", "off and on again", "still there"}
+CONTROL_INTEL = CONTROL_AMD | {"CR0 refuses what it must", "CR4.VMXE, SMXE and reserved bits",
+                               "CR4.PAE stays in long mode", "memory types that do not exist"}
 SMP = {
     "below", "INIT and SIPI without a delay", "state after SIPI", "SIPI to a running processor",
     "INIT to a running processor, SIPI twice", "INIT and SIPI twice", "two INITs", "odd writes to the ICR",

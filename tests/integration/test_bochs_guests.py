@@ -16,14 +16,15 @@ from test_guests import GUESTS
 
 # A machine's run: what to start, in this order. The last line resets it, which Bochs is told to report.
 STEPS = {
-    "corei7_skylake_x": ["virt_insn", "msrs scan", "host", "virt_insn", "msrs", "msrs scan", "region", "hooks", "fpu",
-                         "events", "modes", "mmio 4", "events triple"],
-    "corei7_haswell_4770": ["host", "virt_insn", "msrs", "hooks", "events", "modes", "region stack"],
+    "corei7_skylake_x": ["virt_insn", "msrs scan", "host", "virt_insn", "msrs", "msrs scan", "control", "region", "hooks", "fpu",
+                         "events", "modes", "mmio 4", "x2apic", "events in-x2apic-mode", "events triple"],
+    "corei7_haswell_4770": ["host", "virt_insn", "msrs", "control", "hooks", "events", "modes", "region stack"],
 }
 END_OF_RUN = r">>PANIC<< exception\(\): 3rd .* exception with no resolution"
 MUST_PASS = {
     "virt_insn": expected.VIRT_INSN, "msrs": expected.MSRS_INTEL, "region": expected.REGION, "hooks": expected.HOOKS,
-    "fpu": expected.FPU, "events": expected.EVENTS, "modes": expected.MODES, "mmio": expected.MMIO_NO_DISPLAY}
+    "fpu": expected.FPU, "events": expected.EVENTS, "modes": expected.MODES, "mmio": expected.MMIO_NO_DISPLAY,
+    "control": expected.CONTROL_INTEL, "x2apic": expected.X2APIC}
 
 
 class Run:

@@ -52,7 +52,8 @@ def finish(machine, seconds=240, returns=True):
 
 @pytest.mark.parametrize("name, must_pass", [
     ("virt_insn", expected.VIRT_INSN), ("msrs", expected.MSRS_AMD), ("region", expected.REGION), ("mmio", expected.MMIO),
-    ("hooks", expected.HOOKS), ("fpu", expected.FPU), ("events", expected.EVENTS), ("modes", expected.MODES)],
+    ("hooks", expected.HOOKS), ("fpu", expected.FPU), ("events", expected.EVENTS), ("modes", expected.MODES),
+    ("control", expected.CONTROL_AMD)],
     ids=lambda v: v if isinstance(v, str) else "")
 def test_guest(name, must_pass):
     text = finish(boot(name), 600)
@@ -123,6 +124,14 @@ def test_triple_fault():
         machine.wait("^PASS triple", 60)
         machine.wait_end(60)
     assert "PANIC" not in machine.text and "END" not in machine.text
+
+
+def test_impossible_state():
+    """A state that the processor refuses to enter is the guest's end: a reset, and no report of the hypervisor's."""
+    with boot("control", "impossible") as machine:
+        machine.wait("^PASS impossible", 60)
+        machine.wait_end(60)
+    assert "FAIL" not in machine.text and "PANIC" not in machine.text
 
 
 @pytest.mark.parametrize("kind, message, functions", [

@@ -50,6 +50,7 @@ static enum vmm_exit_kind kind_of(uint64_t code) {
     case SVM_EXIT_INIT: return VMM_EXIT_INIT;
     case SVM_EXIT_INTR: return VMM_EXIT_INTERRUPT;
     case SVM_EXIT_SHUTDOWN: return VMM_EXIT_SHUTDOWN;
+    case SVM_EXIT_INVALID_32:
     case SVM_EXIT_INVALID: return VMM_EXIT_ENTRY_FAILED;
     case SVM_EXIT_VMRUN:
     case SVM_EXIT_VMLOAD:

@@ -158,6 +158,7 @@ _Static_assert(sizeof(struct svm_vmcb) == 0x1000, "a VMCB is one page");
 #define SVM_EXIT_SKINIT     0x086u
 #define SVM_EXIT_NPF        0x400u
 #define SVM_EXIT_INVALID    UINT64_MAX
+#define SVM_EXIT_INVALID_32 UINT32_MAX /* the same from QEMU 7.2, whose negative codes are 32 bits wide */
 
 /* EXITINFO1 of an IOIO exit: section 15.10.2 "IN and OUT Behavior", figure 15-2 */
 #define SVM_IOIO_IN   BIT(0)
