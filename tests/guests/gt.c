@@ -18,6 +18,7 @@
 #define APIC_SVR        0xf0u
 #define APIC_LVT_TIMER  0x320u
 #define APIC_LVT_MASKED BIT(16)
+#define MSR_X2APIC      0x800u
 #define MXCSR_RESET     0x1f80u
 #define INTEL_ECX       0x6c65746eu /* "ntel", of "GenuineIntel" */
 
@@ -46,7 +47,7 @@ char gt_args[64];
 volatile uint32_t gt_seen[64];
 void (*volatile gt_on_nmi)(struct gt_frame *);
 void (*volatile gt_on_irq)(struct gt_frame *);
-bool gt_intel;
+bool gt_intel, gt_x2apic;
 uint64_t gt_saved_rsp;
 struct gt_state *gt_running;
 
@@ -221,6 +222,17 @@ void gt_delay_us(uint64_t us) {
     }
 }
 
+uint32_t gt_apic_read(uint32_t reg) {
+    return gt_x2apic ? (uint32_t)hw_rdmsr(MSR_X2APIC + reg / 16) : *(volatile uint32_t *)(GT_APIC + reg);
+}
+
+void gt_apic_write(uint32_t reg, uint32_t v) {
+    if (!gt_x2apic)
+        *(volatile uint32_t *)(GT_APIC + reg) = v;
+    else if (reg != GT_APIC_ICR_HIGH)
+        hw_wrmsr(MSR_X2APIC + reg / 16, v);
+}
+
 uint64_t gt_random(void) {
     static uint64_t x = UINT64_C(0x9e3779b97f4a7c15);
     x ^= x << 13, x ^= x >> 7, x ^= x << 17;
@@ -286,6 +298,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st) {
     read_args(image, st);
     gt_early(st);
     gt_intel = hw_cpuid(0, 0).ecx == INTEL_ECX;
+    gt_x2apic = (hw_rdmsr(MSR_APIC_BASE) & APIC_BASE_EXTD) != 0;
     struct hw_table gdtr = {sizeof gdt - 1, gt_physical(gdt)}, idtr = {sizeof idt - 1, gt_physical(idt)};
     struct firmware f = leave_firmware();
     build_tables();

@@ -87,9 +87,11 @@ uint64_t gt_call(unsigned call, uint64_t rbx, uint64_t rcx, uint64_t rdx);
 
 /* ---- the machine ---- */
 
-#define GT_APIC UINT64_C(0xfee00000)
-static inline uint32_t gt_apic_read(uint32_t reg) { return *(volatile uint32_t *)(GT_APIC + reg); }
-static inline void gt_apic_write(uint32_t reg, uint32_t v) { *(volatile uint32_t *)(GT_APIC + reg) = v; }
+#define GT_APIC          UINT64_C(0xfee00000)
+#define GT_APIC_ICR_HIGH 0x310u
+extern bool gt_x2apic; /* the mode the APIC is in; registers are named by their place in the page in both */
+uint32_t gt_apic_read(uint32_t reg);
+void gt_apic_write(uint32_t reg, uint32_t v); /* x2APIC: the command register's upper half is always 0 */
 void gt_delay_us(uint64_t us); /* at least; by the ACPI timer */
 uint64_t gt_random(void);      /* the same sequence in every run */
 
