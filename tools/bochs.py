@@ -6,8 +6,9 @@
     tools/bochs.py --loader F --disk disk.img --job fs,verify        below Sekisho, its partition 2 encrypted
     tools/bochs.py --loader F --shell                                only to the UEFI shell, as Sekisho's guest
 
-The twin of tools/vm.py, with the same exit codes. Bochs runs some 80 million instructions a second: the UEFI shell comes
-after about half a minute, Debian after two. The serial console is output only.
+The twin of tools/vm.py, with the same exit codes. Bochs runs 30 to 80 million instructions a second on a core of its own. The
+UEFI shell comes after 0.6 thousand million, Debian's first process with two processors after 8, of which its kernel takes 5
+to unpack itself. The serial console is output only.
 Everything about a run is left in its folder: console.log, bochs.log (what the machine said, VM-entry failures included).
 """
 
