@@ -40,6 +40,8 @@ static volatile struct told {
 } told[MAX_CPUS];
 
 static uint8_t stacks[MAX_CPUS + 1][VMM_PAGE_BYTES] __attribute__((aligned(4096)));
+#define HPET UINT64_C(0xfed00000)
+
 static uint64_t page_a, page_b, region, device;
 static uint32_t n_cpus;
 
@@ -350,6 +352,7 @@ void gt_main(void) {
     n_cpus = (uint32_t)(gt_args[0] - '0');
     for (unsigned d = 0; d < 32 && !device; d++)
         if (pci_read(d, 8) >> 24 == 3) device = pci_read(d, 0x10) & ~0xfu;
+    if (!device) device = HPET; /* reads alone are counted: whether one is there does not matter */
     memset((void *)gt_call(HOST_WHERE, 2, 0, 0), 0xf4, VMM_PAGE_BYTES); /* the hypervisor's own start-up page */
     fill_page(page_a);
     fill_page(page_b);
