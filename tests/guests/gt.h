@@ -1,9 +1,9 @@
 /* What every test guest shares: it leaves the firmware behind (own stack, descriptor tables and page tables, interrupts
  * off), runs pieces of code until they raise an exception, and reports on the serial port.
  *
- * Lines: "PASS name", "FAIL name: why", at last "END". Then the firmware goes on, so that several guests can follow each
- * other on one machine.
- * One processor runs all this; others, where a guest starts them, share nothing of it but memory. */
+ * Lines: "PASS name", "FAIL name: why", at last "END". Then the firmware goes on, so that several guests can follow
+ * each other on one machine. One processor runs all this; others, where a guest starts them, share nothing of it but
+ * memory. */
 #ifndef GUESTS_GT_H
 #define GUESTS_GT_H
 
@@ -79,10 +79,10 @@ extern uint8_t gt_ram[8][VMM_PAGE_BYTES]; /* page-aligned RAM for the test's use
 
 /* ---- the hypervisor ---- */
 
-extern bool gt_intel;          /* the processor's vendor, and so its hypercall instruction: VMCALL or VMMCALL */
-const char *gt_vmcall(void);   /* [3] bytes of it */
+extern bool gt_intel;        /* the processor's vendor, and so its hypercall instruction: VMCALL or VMMCALL */
+const char *gt_vmcall(void); /* [3] bytes of it */
 uint64_t gt_run_call(struct gt_state *state); /* gt_run_bytes() of it */
-bool gt_below(void);           /* is host.efi beneath us? */
+bool gt_below(void);                          /* is host.efi beneath us? */
 uint64_t gt_call(unsigned call, uint64_t rbx, uint64_t rcx, uint64_t rdx);
 
 /* ---- the machine ---- */
@@ -92,7 +92,7 @@ uint64_t gt_call(unsigned call, uint64_t rbx, uint64_t rcx, uint64_t rdx);
 extern bool gt_x2apic; /* the mode the APIC is in; registers are named by their place in the page in both */
 uint32_t gt_apic_read(uint32_t reg);
 void gt_apic_write(uint32_t reg, uint32_t v); /* x2APIC: the command register's upper half is always 0 */
-void gt_delay_us(uint64_t us); /* at least; by the ACPI timer */
-uint64_t gt_random(void);      /* the same sequence in every run */
+void gt_delay_us(uint64_t us);                /* at least; by the ACPI timer */
+uint64_t gt_random(void);                     /* the same sequence in every run */
 
 #endif

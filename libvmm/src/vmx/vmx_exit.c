@@ -53,8 +53,8 @@ static void cr_access(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
         vmm_inject(vcpu, VECTOR_GP, 0);
 }
 
-/* XCR0 is the guest's own while we run. The privilege check comes before the exit: 25.1.1 "Relative Priority of Faults and
- * VM Exits"; but not in Bochs 2.7. */
+/* XCR0 is the guest's own while we run. The privilege check comes before the exit: 25.1.1 "Relative Priority of Faults
+ * and VM Exits"; but not in Bochs 2.7. */
 static void xsetbv(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
     uint64_t v = vcpu->gpr[VMM_RDX] << 32 | (uint32_t)vcpu->gpr[VMM_RAX];
     if (vmm_cpl(vcpu) == 0 && hw_xsetbv_safe((uint32_t)vcpu->gpr[VMM_RCX], v))
