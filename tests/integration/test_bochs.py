@@ -5,7 +5,6 @@ The firmware is UEFI; the disk is on IDE, which nothing mediates, so these tests
 import re
 
 import bochs
-import disk as disks
 import pytest
 import vm
 
@@ -38,14 +37,8 @@ def test_debian(lab):
 
 
 def test_debian_with_two_processors(lab):
-    """INITs and start-up IPIs of the firmware, of the kernel and, three times over, of hot-plugging. The reset at the end
-    brings the loader back."""
-    image = disks.create(lab.folder / "bochs.img", bochs.DISK_MIB)
-    files = bochs.boot_files("cpus,hotplug,reboot", None if NATIVE else LOADER, smp=2)
-    with bochs.start(lab.folder / "boot", files, smp=2, image=image) as machine:
-        assert vm.run(machine, 900), f"the guest failed; console: {machine.log_path}"
-        active(machine.text)
-        assert re.search(r"^CPUS 2", machine.text, re.M)
-        assert "JOB hotplug OK" in machine.text
-        machine.wait("UEFI Interactive Shell", 300)
-        assert NATIVE or machine.wait("sekisho: running beneath you", 300)
+    """INITs and start-up IPIs of the firmware, of the kernel and, three times over, of hot-plugging. No reboot: this
+    firmware does not come back from a reset on Bochs, natively either (it waits for a timer at a port nobody has set)."""
+    text = run(lab, "cpus,hotplug", 2, "corei7_skylake_x")
+    assert re.search(r"^CPUS 2", text, re.M)
+    assert "JOB hotplug OK" in text
