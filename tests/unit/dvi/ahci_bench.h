@@ -8,6 +8,7 @@
 #include <dvi/ahci.h>
 #include "ahci_model.h"
 #include "ahci_wire.h"
+#include "disk_bench.h"
 #include "fake_host.h"
 
 #define BENCH_PORTS   2u    /* with disks; the model has more */
@@ -75,9 +76,6 @@ struct bench_options {
     unsigned auto_step;
 };
 
-/* Clear, encrypted by two keys, read-only and denied, in odd places. */
-extern const struct dvi_policy bench_policy;
-
 void bench_set_up(struct bench *b, const struct bench_options *o); /* fails if the mediator's init does */
 void bench_tear_down(struct bench *b);
 /* The same without dvi_ahci_init, and that alone: its result. */
@@ -131,9 +129,6 @@ unsigned bench_free_slot(struct bench *b, unsigned port);
 /* bench_issue and bench_wait in a free slot. */
 void bench_do(struct bench *b, unsigned port, uint8_t opcode, uint64_t lba, uint32_t n_sectors, uint32_t min_piece);
 
-/* What the medium must hold for what the guest sees. */
-void bench_encode(const struct dvi_policy *policy, uint64_t lba, const uint8_t *plain, uint8_t *out_raw, uint32_t n);
-void bench_decode(const struct dvi_policy *policy, uint64_t lba, const uint8_t *raw, uint8_t *out_plain, uint32_t n);
 /* Everything that must hold at any moment, and (idle) when nothing is outstanding. */
 void bench_check(struct bench *b);
 void bench_check_idle(struct bench *b);
