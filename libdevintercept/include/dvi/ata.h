@@ -43,7 +43,7 @@ struct dvi_ata_device {
     const struct dvi_policy *policy;
     bool lba;                             /* it takes LBA commands */
     uint8_t n_heads, n_track;             /* the current translation: heads, and sectors of a track; 0: unknown */
-    uint8_t default_heads, default_track; /* ... and the one after a reset */
+    uint8_t default_heads, default_track; /* ... and the one it starts with */
 };
 
 /* All fields [L] unless said. */

@@ -71,7 +71,7 @@ static uint32_t lba24(const uint8_t *at) { return at[0] | (uint32_t)at[1] << 8 |
 /* Where the sectors are, and false if that is not said in a way we follow. */
 static bool parse_range(const uint8_t *fis, unsigned addressing, unsigned tag, struct acs_cmd *cmd) {
     uint8_t device = fis[FIS_H2D_DEVICE];
-    if (!(device & ATA_DEVICE_LBA) || (device & ATA_DEVICE_DEV)) return false;
+    if (!(device & ATA_DEVICE_LBA)) return false;
     cmd->lba = lba24(fis + FIS_H2D_LBA0);
     switch (addressing) {
     case LBA28:

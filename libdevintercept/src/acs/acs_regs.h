@@ -118,6 +118,9 @@
 #define ATA_ID_BYTES          512u
 #define ATA_ID_HEADS          3u  /* of the default translation; obsolete, ATA-5 */
 #define ATA_ID_TRACK          6u  /* sectors of a track, likewise */
+#define ATA_ID_VALID          53u /* bit 0: the next two are */
+#define ATA_ID_NOW_HEADS      55u /* the current translation */
+#define ATA_ID_NOW_TRACK      56u
 #define ATA_ID_SERIAL         10u /* 20 characters */
 #define ATA_ID_SERIAL_CHARS   20u
 #define ATA_ID_MODEL          27u /* 40 characters */

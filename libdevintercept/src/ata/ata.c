@@ -17,10 +17,7 @@ static bool wait_ready(const struct dvi_ata_channel *c) {
     return true;
 }
 
-/* What a cable without devices reads as, by what its lines are pulled to. */
-static bool is_floating(uint8_t status) { return status == 0xff || status == 0x7f; }
-
-static bool is_nobody(uint8_t status) { return status == 0 || is_floating(status); }
+static bool is_nobody(uint8_t status) { return status == 0 || ata_is_floating(status); }
 
 /* MUST: no command is in progress. */
 static void identify(struct dvi_ata_channel *c, unsigned n) {
@@ -46,8 +43,8 @@ static int take_channel(struct dvi_ata_channel *c) {
     }
     uint8_t device = ata_in(c, c->cmd + ATA_DEVICE);
     c->fis[FIS_H2D_DEVICE] = device;
-    if (is_floating(ata_alt_status(c))) return 0;
-    if (!wait_ready(c) || (ata_alt_status(c) & ATA_STATUS_DRQ)) return DVI_E_DEVICE;
+    bool absent = ata_is_floating(ata_alt_status(c)); /* the other device of the cable may be there */
+    if (!absent && (!wait_ready(c) || (ata_alt_status(c) & ATA_STATUS_DRQ))) return DVI_E_DEVICE;
     for (unsigned n = 0; n < DVI_ATA_N_DEVICES; n++) identify(c, n);
     ata_out(c, c->cmd + ATA_DEVICE, device);
     return 0;

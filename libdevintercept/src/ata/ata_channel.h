@@ -31,6 +31,9 @@ static inline void ata_out(const struct dvi_ata_channel *c, unsigned port, uint8
 /* Status, without taking the interrupt back. */
 static inline uint8_t ata_alt_status(const struct dvi_ata_channel *c) { return ata_in(c, c->ctl); }
 
+/* What a cable without devices reads as, by what its lines are pulled to. */
+static inline bool ata_is_floating(uint8_t status) { return status == 0xff || status == 0x7f; }
+
 /* --- ata_parse.c: pure --- */
 
 /* The command in fis by LBA, if it is by cylinder, head and sector. False if the device's translation is unknown or has
@@ -40,7 +43,7 @@ bool ata_to_lba(uint8_t fis[FIS_H2D_BYTES], const struct dvi_ata_device *device)
 /* What the device says of its translation, and whether it takes LBA. */
 void ata_learn_translation(struct dvi_ata_device *device, const uint8_t identify[ATA_ID_BYTES]);
 
-/* Both devices take the translation they start with. */
+/* Both devices were reset: one with another translation than it starts with may have kept it or not. */
 void ata_reset_translations(struct dvi_ata_channel *c);
 
 /* --- ata_cmd.c: commands --- */
@@ -50,6 +53,10 @@ void ata_command(struct dvi_ata_channel *c, uint8_t opcode);
 
 /* True while a command is in progress. */
 bool ata_busy(struct dvi_ata_channel *c);
+
+/* Whether INITIALIZE DEVICE PARAMETERS, if that was the last command, has changed the translation: not if it failed.
+ * Nobody knows if the guest has selected the other device before it looked. status: of the selected device. */
+void ata_settle_translation(struct dvi_ata_channel *c, uint8_t status);
 
 /* Give the device a command with exactly these registers. */
 void ata_issue(const struct dvi_ata_channel *c, const uint8_t fis[FIS_H2D_BYTES]);

@@ -39,19 +39,23 @@ void ata_refuse(struct dvi_ata_channel *c) {
     ata_issue(c, nop);
 }
 
+/* Whose registers the guest has selected. */
+static struct dvi_ata_device *selected(struct dvi_ata_channel *c) {
+    return &c->device[(c->fis[FIS_H2D_DEVICE] & ATA_DEVICE_DEV) != 0];
+}
+
 bool ata_busy(struct dvi_ata_channel *c) {
-    if (c->phase == PHASE_DMA) ata_dma_poll(c, true);
-    return c->phase == PHASE_HELD || c->phase == PHASE_DMA || c->loaded ||
-           (ata_alt_status(c) & (ATA_STATUS_BSY | ATA_STATUS_DRQ));
+    ata_dma_poll(c, true);
+    if (c->phase == PHASE_HELD || c->phase == PHASE_DMA || c->loaded) return true;
+    uint8_t status = ata_alt_status(c);
+    if (c->phase == PHASE_IDLE && ata_is_floating(status) && !selected(c)->known) return false; /* nobody is there */
+    return status & (ATA_STATUS_BSY | ATA_STATUS_DRQ);
 }
 
 /* Commands that serial ATA has not. */
 static bool is_old(struct dvi_ata_channel *c, const uint8_t fis[FIS_H2D_BYTES]) {
     switch (fis[FIS_H2D_COMMAND]) {
-    case ATA_INITIALIZE_PARAMS:
-        c->on->n_heads = (uint8_t)((fis[FIS_H2D_DEVICE] & ATA_DEVICE_HEADS) + 1);
-        c->on->n_track = fis[FIS_H2D_COUNT];
-        return true;
+    case ATA_INITIALIZE_PARAMS: return true; /* see ata_settle_translation */
     case ATA_EXECUTE_DIAGNOSTIC: ata_reset_translations(c); return true;
     case ATA_RECALIBRATE:
     case ATA_SEEK: return true;
@@ -90,17 +94,33 @@ static enum ata_phase phase_of(const struct dvi_ata_channel *c, const struct acs
     return cmd->kind == ACS_IDENTIFY || (user && c->on->policy) ? PHASE_SECTORS : PHASE_RUN;
 }
 
+void ata_settle_translation(struct dvi_ata_channel *c, uint8_t status) {
+    struct dvi_ata_device *d = c->on;
+    if (c->phase != PHASE_RUN || c->out[FIS_H2D_COMMAND] != ATA_INITIALIZE_PARAMS) return;
+    if (status & (ATA_STATUS_BSY | ATA_STATUS_DRQ)) return;
+    bool is_selected = d == selected(c);
+    c->phase = PHASE_IDLE;
+    if (is_selected && (status & (ATA_STATUS_ERR | ATA_STATUS_DF))) return; /* all is as it was */
+    d->n_heads = is_selected ? (uint8_t)((c->out[FIS_H2D_DEVICE] & ATA_DEVICE_HEADS) + 1) : 0;
+    d->n_track = c->out[FIS_H2D_COUNT];
+}
+
 void ata_command(struct dvi_ata_channel *c, uint8_t opcode) {
     if (opcode == ATA_DEVICE_RESET) { /* ends whatever a packet device does; a disk aborts it */
         ata_dma_stop(c);
         ata_forget(c);
-    } else if (ata_busy(c)) {
+        ata_out(c, c->cmd + ATA_COMMAND, opcode);
+        c->ata->stats.passed++;
+        return;
+    }
+    if (ata_busy(c)) {
         c->ata->stats.bad_registers++;
         return;
     }
+    ata_settle_translation(c, ata_alt_status(c));
     ata_forget(c);
     c->fis[FIS_H2D_COMMAND] = opcode;
-    c->on = &c->device[(c->fis[FIS_H2D_DEVICE] & ATA_DEVICE_DEV) != 0];
+    c->on = selected(c);
     memcpy(c->out, c->fis, sizeof c->out);
     struct acs_cmd cmd = judge(c);
     if (cmd.kind == ACS_REFUSE) {
@@ -119,14 +139,9 @@ void ata_command(struct dvi_ata_channel *c, uint8_t opcode) {
 
 void ata_learn(struct dvi_ata_channel *c, struct dvi_ata_device *d, const uint8_t data[ATA_ID_BYTES]) {
     unsigned port = DVI_ATA_N_DEVICES * c->number + (unsigned)(d - c->device);
-    bool first = !d->known;
     d->id = (struct dvi_disk_id){.bdf = c->ata->bdf, .port = port};
     acs_identify_parse(data, &d->id);
     ata_learn_translation(d, data);
-    if (first) {
-        d->n_heads = d->default_heads;
-        d->n_track = d->default_track;
-    }
     d->policy = c->ata->config.policy_for(c->ata->config.cookie, &d->id);
     d->known = true;
 }

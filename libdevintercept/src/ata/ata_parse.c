@@ -23,11 +23,18 @@ void ata_learn_translation(struct dvi_ata_device *d, const uint8_t identify[ATA_
     d->default_heads = ok ? (uint8_t)heads : 0;
     d->default_track = ok ? (uint8_t)track : 0;
     d->lba = get16(identify + 2 * ATA_ID_CAPS) & ATA_ID_CAPS_LBA;
+    if (get16(identify + 2 * ATA_ID_VALID) & 1) {
+        heads = get16(identify + 2 * ATA_ID_NOW_HEADS);
+        track = get16(identify + 2 * ATA_ID_NOW_TRACK);
+        ok = heads >= 1 && heads <= 16 && track >= 1 && track <= UINT8_MAX;
+    }
+    d->n_heads = ok ? (uint8_t)heads : 0;
+    d->n_track = ok ? (uint8_t)track : 0;
 }
 
 void ata_reset_translations(struct dvi_ata_channel *c) {
     for (unsigned i = 0; i < DVI_ATA_N_DEVICES; i++) {
-        c->device[i].n_heads = c->device[i].default_heads;
-        c->device[i].n_track = c->device[i].default_track;
+        struct dvi_ata_device *d = &c->device[i];
+        if (d->n_heads != d->default_heads || d->n_track != d->default_track) d->n_heads = d->n_track = 0;
     }
 }

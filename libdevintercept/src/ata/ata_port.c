@@ -38,7 +38,10 @@ static uint8_t read_status(struct dvi_ata_channel *c, unsigned port) {
     /* A part may have ended since, but only the end of the last one, once noticed, is the guest's business. */
     if (c->phase == PHASE_DMA) return ATA_STATUS_BSY;
     if (c->phase == PHASE_HELD) return ATA_STATUS_DRDY | ATA_STATUS_DRQ;
-    return c->loaded ? c->status : ata_in(c, port);
+    if (c->loaded) return c->status;
+    uint8_t status = ata_in(c, port);
+    ata_settle_translation(c, status);
+    return status;
 }
 
 static void write_control(struct dvi_ata_channel *c, uint8_t value) {
@@ -103,7 +106,7 @@ static uint8_t read_bm(struct dvi_ata_channel *c, unsigned reg) {
     if (reg == BM_STATUS) ata_dma_poll(c, true);
     uint8_t value = ata_in(c, c->bm + reg);
     if (reg != BM_STATUS || c->phase != PHASE_DMA) return value;
-    value &= (uint8_t)~(BM_STATUS_INTERRUPT | BM_STATUS_ERROR); /* as in read_status */
+    value &= (uint8_t) ~(BM_STATUS_INTERRUPT | BM_STATUS_ERROR); /* as in read_status */
     return value | BM_STATUS_ACTIVE;
 }
 

@@ -12,20 +12,20 @@ static const struct dvi_bdf host_bridge = {0, 0, 0};
     { INTEL, d, PCIEXBAR, PCIEXBAR_BYTES }
 static const struct dvi_pci_host_bridge bridges[] = {
     {INTEL, 0x1237, 0, 0}, /* 440FX: no window */
-    INTEL_BRIDGE(0x29c0), /* Q35, P35, G33 */
-    INTEL_BRIDGE(0x2e20), /* 4 series */
-    INTEL_BRIDGE(0x0100), /* 2nd generation Core, desktop */
-    INTEL_BRIDGE(0x0104), /* 2nd generation Core, mobile */
-    INTEL_BRIDGE(0x0150), /* 3rd generation Core, desktop */
-    INTEL_BRIDGE(0x0154), /* 3rd generation Core, mobile */
-    INTEL_BRIDGE(0x0c00), /* 4th generation Core, desktop */
-    INTEL_BRIDGE(0x0c04), /* 4th generation Core, mobile */
-    INTEL_BRIDGE(0x0a04), /* 4th generation Core, U series */
-    INTEL_BRIDGE(0x1604), /* 5th generation Core, U series */
-    INTEL_BRIDGE(0x1904), /* 6th generation Core, U series */
-    INTEL_BRIDGE(0x191f), /* 6th generation Core, desktop */
-    INTEL_BRIDGE(0x5904), /* 7th generation Core, U series */
-    INTEL_BRIDGE(0x591f), /* 7th generation Core, desktop */
+    INTEL_BRIDGE(0x29c0),  /* Q35, P35, G33 */
+    INTEL_BRIDGE(0x2e20),  /* 4 series */
+    INTEL_BRIDGE(0x0100),  /* 2nd generation Core, desktop */
+    INTEL_BRIDGE(0x0104),  /* 2nd generation Core, mobile */
+    INTEL_BRIDGE(0x0150),  /* 3rd generation Core, desktop */
+    INTEL_BRIDGE(0x0154),  /* 3rd generation Core, mobile */
+    INTEL_BRIDGE(0x0c00),  /* 4th generation Core, desktop */
+    INTEL_BRIDGE(0x0c04),  /* 4th generation Core, mobile */
+    INTEL_BRIDGE(0x0a04),  /* 4th generation Core, U series */
+    INTEL_BRIDGE(0x1604),  /* 5th generation Core, U series */
+    INTEL_BRIDGE(0x1904),  /* 6th generation Core, U series */
+    INTEL_BRIDGE(0x191f),  /* 6th generation Core, desktop */
+    INTEL_BRIDGE(0x5904),  /* 7th generation Core, U series */
+    INTEL_BRIDGE(0x591f),  /* 7th generation Core, desktop */
 };
 
 static enum vmm_verdict on_access(void *cookie, struct vmm_access *access) {

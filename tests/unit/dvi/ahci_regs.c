@@ -97,23 +97,12 @@ Test(ahci_regs, ports) {
 
 Test(ahci_regs, memory_structures) {
     static const struct pair pairs[] = {
-        P(AHCI_RFIS_BYTES, 256),
-        P(AHCI_CMDHDR_BYTES, 32),
-        P(AHCI_CMDHDR_PRDTL, 0xffff0000),
-        P(AHCI_CMDHDR_PMP, 0x0000f000),
-        P(AHCI_CMDHDR_C, 0x00000400),
-        P(AHCI_CMDHDR_B, 0x00000200),
-        P(AHCI_CMDHDR_R, 0x00000100),
-        P(AHCI_CMDHDR_W, 0x00000040),
-        P(AHCI_CMDHDR_A, 0x00000020),
-        P(AHCI_CMDHDR_CFL, 0x0000001f),
-        P(AHCI_CMDHDR_PRDBC, 4),
-        P(AHCI_CMDHDR_CTBA, 8),
-        P(AHCI_CMDTBL_ALIGN, 128),
-        P(AHCI_CMDTBL_CFIS, 0),
-        P(AHCI_CMDTBL_ACMD, 64),
-        P(AHCI_CMDTBL_PRDT, 128),
-        P(AHCI_PRD_MAX_BYTES, 4194304),
+        P(AHCI_RFIS_BYTES, 256),        P(AHCI_CMDHDR_BYTES, 32),       P(AHCI_CMDHDR_PRDTL, 0xffff0000),
+        P(AHCI_CMDHDR_PMP, 0x0000f000), P(AHCI_CMDHDR_C, 0x00000400),   P(AHCI_CMDHDR_B, 0x00000200),
+        P(AHCI_CMDHDR_R, 0x00000100),   P(AHCI_CMDHDR_W, 0x00000040),   P(AHCI_CMDHDR_A, 0x00000020),
+        P(AHCI_CMDHDR_CFL, 0x0000001f), P(AHCI_CMDHDR_PRDBC, 4),        P(AHCI_CMDHDR_CTBA, 8),
+        P(AHCI_CMDTBL_ALIGN, 128),      P(AHCI_CMDTBL_CFIS, 0),         P(AHCI_CMDTBL_ACMD, 64),
+        P(AHCI_CMDTBL_PRDT, 128),       P(AHCI_PRD_MAX_BYTES, 4194304),
     };
     compare(pairs, sizeof pairs / sizeof pairs[0]);
 }

@@ -155,7 +155,7 @@ Test(pci, guard_keeps_pciexbar) {
 }
 
 Test(pci, guard_leaves_unknown_bridges_alone) {
-    struct fake_fn *fn = fake_host_add(&f, bridge, 0x12378086, 0x060000); /* 440FX: has no ECAM */
+    struct fake_fn *fn = fake_host_add(&f, bridge, 0x12361106, 0x060000);
     memset(fn->writable + 0x40, 0xff, 0x60);
     struct dvi_pci_guard guard;
     cr_assert_eq(dvi_pci_guard_init(&guard, &f.host), 0);
@@ -163,6 +163,14 @@ Test(pci, guard_leaves_unknown_bridges_alone) {
     cr_expect_eq(f.n_logs, 1);
     fake_guest_pci_write(&f, bridge, 0x60, 4, 0x1234);
     cr_expect_eq(fake_guest_pci_read(&f, bridge, 0x60, 4), 0x1234);
+}
+
+Test(pci, guard_has_nothing_to_do_without_a_window) {
+    struct fake_fn *fn = fake_host_add(&f, bridge, 0x12378086, 0x060000); /* 440FX */
+    struct dvi_pci_guard guard;
+    cr_assert_eq(dvi_pci_guard_init(&guard, &f.host), 0);
+    cr_expect_eq(f.n_logs, 0);
+    cr_expect_null(fn->trap);
 }
 
 Test(pci, guard_says_when_it_cannot_trap) {
