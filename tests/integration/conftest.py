@@ -4,6 +4,7 @@ A test that passes has seen both that the guest was content and that Sekisho was
 loader announced itself on the console before the guest came up, and the assertions about the raw disk need ciphertext.
 """
 
+import hashlib
 import os
 import pathlib
 import re
@@ -16,6 +17,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
+import bochs  # noqa: E402
 import disk as disks  # noqa: E402
 import vm  # noqa: E402
 
@@ -28,11 +30,11 @@ BANNER = re.compile(r"^\W*sekisho: ", re.M)
 class Lab:
     """One disk, and the machines a test boots on it one after the other. Everything is left in self.folder."""
 
-    def __init__(self, folder, bus="ahci"):
+    def __init__(self, folder, bus="ahci", mib=256):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         self.folder, self.bus, self.n_boots = folder, bus, 0
-        self.image = disks.create(folder / "disk.img")
+        self.image = disks.create(folder / "disk.img", mib)
 
     def conf(self, boot=""):
         return disks.conf(self.image, boot)
@@ -58,6 +60,14 @@ class Lab:
             active(machine.text)
             return machine.text
 
+    def boot_bochs(self, job, smp, model, seconds=1200):
+        """The same in Bochs, where no power-off of Linux can be seen."""
+        files = bochs.boot_files(job, None if NATIVE else LOADER, smp=smp, image=self.image)
+        with bochs.start(self.folder / "boot", files, smp=smp, model=model, image=self.image) as machine:
+            assert vm.run(machine, seconds), f"the guest failed; console: {machine.log_path}"
+            active(machine.text)
+            return machine.text
+
     def assert_ciphertext(self):
         """The guest's partition, read raw: data, but none of the plaintext, and no order in it."""
         found = disks.scan(self.image)
@@ -79,6 +89,31 @@ class Lab:
         with open(self.image, "rb") as f:
             f.seek(lba * disks.SECTOR)
             return f.read(n_sectors * disks.SECTOR)
+
+
+def check_files(lab, text):
+    """What the jobs fs and verify left: ciphertext on the raw disk; sound files with the checksums that the guest printed,
+    when OpenSSL decrypts it and e2fsprogs read it."""
+    assert "JOB verify OK" in text
+    sums = dict((name, digest) for digest, name in re.findall(r"^FILE ([0-9a-f]{64})  (\S+)", text, re.M))
+    assert len(sums) == 8
+
+    lab.assert_ciphertext()
+    plain = lab.plaintext()
+    host("/sbin/e2fsck", "-f", "-n", plain)
+    for name, digest in sums.items():
+        out = lab.folder / name
+        host("/sbin/debugfs", "-R", f"dump {name} {out}", plain)
+        data = out.read_bytes()
+        assert hashlib.sha256(data).hexdigest() == digest, f"{name}: what lies on the disk is not what was written"
+        assert data.count(disks.MARKER) == len(data) // disks.SECTOR
+
+
+def seen(processor, bus, smp, what):
+    """A cell of the table that ./check prints: Debian was seen to boot and to do this on such a machine."""
+    RUNS.mkdir(parents=True, exist_ok=True)
+    with open(RUNS / "matrix.txt", "a", encoding="ascii") as f:
+        f.write(f"{processor},{bus},{smp},{what}\n")
 
 
 def active(text):
