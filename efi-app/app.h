@@ -9,6 +9,8 @@
 
 /* console.c: the firmware's console, which is screen and serial line as its settings say */
 void con_init(EFI_SYSTEM_TABLE *st);
+/* Lines from here on go to the serial port too, unless the firmware's console does that, or there is none. */
+void con_add_serial(uint16_t port);
 void con_print(const char *text);                           /* as it stands, ASCII or UTF-8; \n starts a line */
 void con_line(const char *a, const char *b, const char *c); /* the three in one line; NULL for none */
 void con_wait_key(void);

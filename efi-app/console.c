@@ -1,11 +1,40 @@
 /* see app.h */
 #include <conf/conf.h>
 #include <stddef.h>
+#include <vmm/vmm.h>
 #include "app.h"
+#include "devpath.h"
+
+/* 16550D data sheet, table 4 "UART Register Summary" */
+#define UART_LSR      5u
+#define UART_LSR_NONE 0xffu /* no port */
+#define UART_LSR_THRE 0x20u
 
 static EFI_SYSTEM_TABLE *st;
+static uint16_t serial; /* 0: none */
 
 void con_init(EFI_SYSTEM_TABLE *table) { st = table; }
+
+/* UEFI Specification 2.10, 3.3 "Globally Defined Variables": ConOut holds the device paths of the console. */
+static bool firmware_has_serial(void) {
+    static EFI_GUID global = EFI_GLOBAL_VARIABLE;
+    static uint8_t paths[1024];
+    UINTN n = sizeof paths;
+    EFI_STATUS s = st->RuntimeServices->GetVariable((CHAR16 *)L"ConOut", &global, NULL, &n, paths);
+    return !EFI_ERROR(s) && devpath_has_uart(paths, n);
+}
+
+void con_add_serial(uint16_t port) {
+    if (firmware_has_serial() || vmm_port_read((uint16_t)(port + UART_LSR), 1) == UART_LSR_NONE) return;
+    serial = port;
+}
+
+static void put_serial(char c) {
+    if (c == '\n') put_serial('\r');
+    for (unsigned spin = 0; spin < 100000 && !(vmm_port_read((uint16_t)(serial + UART_LSR), 1) & UART_LSR_THRE);)
+        spin++;
+    vmm_port_write(serial, 1, (uint8_t)c);
+}
 
 static void put(CHAR16 c) {
     CHAR16 s[2] = {c, 0};
@@ -17,6 +46,7 @@ void con_print(const char *text) {
     static CHAR16 wide[1024];
     (void)conf_utf16(text, wide, sizeof wide / sizeof wide[0]);
     for (const CHAR16 *p = wide; *p; p++) put(*p);
+    for (const char *p = text; serial && *p; p++) put_serial(*p);
 }
 
 void con_line(const char *a, const char *b, const char *c) {

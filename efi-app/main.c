@@ -111,6 +111,7 @@ static EFI_STATUS run(EFI_HANDLE image, EFI_SYSTEM_TABLE *st) {
     con_line("Sekisho " SEKISHO_VERSION, NULL, NULL);
     st->BootServices->SetWatchdogTimer(0, 0, 0, NULL); /* a person may be reading */
     bool good = !EFI_ERROR(files_init(&files, image, st)) && read_conf(&on_error);
+    if (good && (settings.conf.console & CONF_CONSOLE_SERIAL)) con_add_serial(SERIAL_PORT);
     if (good && settings.conf.n_keys)
         con_line("keys stand in " CONF_NAME " itself: good for development only", NULL, NULL);
     good = good && launch(st);
