@@ -9,7 +9,7 @@
 #include <vmm/lock.h>
 #include <vmm/vmm.h>
 
-#define MACHINE_MAX_TRAPS 16u
+#define MACHINE_MAX_TRAPS 24u
 
 struct machine_trap {
     struct machine *machine;

@@ -131,7 +131,8 @@ static int init_kind(struct product *p, const struct controller *c) {
         return -1;
     }
     for (unsigned i = 0; i < n; i++) {
-        int r = c->init(p, i, at[i]);
+        int r = dvi_pci_guard_path(&p->guard, at[i]);
+        if (!r) r = c->init(p, i, at[i]);
         if (r) {
             vmm_decline(vmm, "the %s controller at %02x:%02x.%x could not be taken over (error %d)", c->name, at[i].bus,
                         at[i].dev, at[i].fn, r);

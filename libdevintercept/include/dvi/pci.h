@@ -60,17 +60,27 @@ struct dvi_pci_host_bridge {
     uint8_t offset, n_bytes;
 };
 
+#define DVI_PCI_MAX_GUARDED 8u
+
 /* The mediators' traps of configuration space lie in the ECAM window as the firmware placed it: were the guest to move
  * it, it would reach the real registers. The guard ignores every write that touches the register which moves it, and
  * lets all else pass. Its trap handler may run on any processor. */
 struct dvi_pci_guard {
-    const struct dvi_host *host;            /* [I] */
-    const struct dvi_pci_host_bridge *kind; /* [I] NULL: a bridge we do not know, nothing is guarded */
-    uint64_t n_ignored;                     /* [A] writes that were dropped */
+    const struct dvi_host *host;                /* [I] */
+    const struct dvi_pci_host_bridge *kind;     /* [I] NULL: a bridge we do not know, nothing is guarded */
+    struct dvi_bdf bridge[DVI_PCI_MAX_GUARDED]; /* [I] those whose bus numbers are guarded */
+    unsigned n_bridges;                         /* [I] */
+    uint64_t n_ignored;                         /* [A] writes that were dropped */
 };
 
 /* Start only. guard: the caller's, for as long as the traps live. 0 (also for an unknown bridge: logged, kind is NULL),
  * or what host->pci_trap says. */
 int dvi_pci_guard_init(struct dvi_pci_guard *guard, const struct dvi_host *host) VMM_MUST_CHECK;
+
+/* A function behind PCI-to-PCI bridges is where their bus numbers say: were the guest to change them, it would answer
+ * at an address without a trap. From now on writes to the bus numbers of every bridge on the way to bdf are ignored.
+ * Start only, after dvi_pci_guard_init. 0; DVI_E_NOMEM: more than DVI_PCI_MAX_GUARDED bridges; or what host->pci_trap
+ * says. Source: PCI-to-PCI Bridge Architecture Specification 1.2, 3.2.5 "Bridge Configuration Registers". */
+int dvi_pci_guard_path(struct dvi_pci_guard *guard, struct dvi_bdf bdf) VMM_MUST_CHECK;
 
 #endif

@@ -42,6 +42,12 @@
 #define PCI_N_BARS         6u /* of a device; a bridge has 2 */
 #define PCI_N_BARS_BRIDGE  2u
 
+/* Of a bridge: the buses behind it, 8 bits each. PCI-to-PCI Bridge 1.2, 3.2.5.2 to 3.2.5.4. */
+#define PCI_BUS_PRIMARY     0x18u
+#define PCI_BUS_SECONDARY   0x19u
+#define PCI_BUS_SUBORDINATE 0x1au
+#define PCI_BUS_BYTES       3u
+
 /* 6.7 "Capabilities List": dwords, the first with identifier and pointer to the next, 0 at the end. */
 #define PCI_CAP_PTR      0x34u /* RO, 8 bits */
 #define PCI_CAP_PTR_ADDR ((uint8_t)BITS(7, 2))

@@ -203,6 +203,14 @@ static void access_words(struct dvi_ahci *a, uint32_t reg, struct vmm_access *ac
     }
 }
 
+static void pass(const struct dvi_ahci *a, struct vmm_access *access) {
+    const struct dvi_host *h = a->host;
+    if (access->write)
+        h->mmio_write(h->ctx, hpa(access->addr), access->n_bytes, access->value);
+    else
+        access->value = h->mmio_read(h->ctx, hpa(access->addr), access->n_bytes);
+}
+
 enum vmm_verdict ahci_on_mmio(void *cookie, struct vmm_access *access) {
     struct dvi_ahci *a = cookie;
     enum vmm_verdict verdict = VMM_HANDLED;
@@ -211,7 +219,9 @@ enum vmm_verdict ahci_on_mmio(void *cookie, struct vmm_access *access) {
     uint64_t reg64 = access->addr - a->abar;
     uint32_t reg = (uint32_t)reg64;
     if (!a->decoding || reg64 >= a->abar_bytes || access->n_bytes > a->abar_bytes - reg64) {
-        verdict = VMM_PASS; /* another device's part of the page, or the BAR was moved meanwhile */
+        /* Another device's part of the page, or the BAR was moved meanwhile. Here and not by VMM_PASS, because the BAR
+         * must not come back before the access has happened. */
+        pass(a, access);
         goto out;
     }
     if (reg % access->n_bytes && (reg % 4 || access->n_bytes != 8)) {

@@ -179,3 +179,41 @@ Test(pci, guard_says_when_it_cannot_trap) {
     cr_assert_eq(dvi_pci_guard_init(&guard, &f.host), 0);
     cr_expect_eq(dvi_pci_guard_init(&again, &f.host), DVI_E_RANGE, "somebody else has the trap");
 }
+
+/* --- bridges on the way to a function --- */
+
+static struct fake_fn *add_bridge(struct dvi_bdf bdf, uint8_t secondary, uint8_t subordinate) {
+    struct fake_fn *fn = fake_host_add(&f, bdf, 0x00018086, 0x060400);
+    fn->config[PCI_HEADER_TYPE] = PCI_HEADER_TYPE_BRIDGE;
+    fn->config[PCI_BUS_PRIMARY] = bdf.bus;
+    fn->config[PCI_BUS_SECONDARY] = secondary;
+    fn->config[PCI_BUS_SUBORDINATE] = subordinate;
+    memset(fn->writable + PCI_BUS_PRIMARY, 0xff, 4);
+    memset(fn->writable + 0x40, 0xff, 4);
+    return fn;
+}
+
+Test(pci, bus_numbers_on_the_way_stay) {
+    const struct dvi_bdf root = {0, 1, 0}, other = {0, 2, 0}, inner = {1, 0, 0}, disk = {3, 0, 1};
+    fake_host_add(&f, bridge, 0x29c08086, 0x060000);
+    add_bridge(root, 1, 4);
+    add_bridge(other, 5, 6);
+    add_bridge(inner, 3, 3);
+    fake_host_add(&f, disk, 0x43b51022, PCI_CLASS_SATA_AHCI);
+    struct dvi_pci_guard guard;
+    cr_assert_eq(dvi_pci_guard_init(&guard, &f.host), 0);
+    cr_assert_eq(dvi_pci_guard_path(&guard, disk), 0);
+    cr_assert_eq(dvi_pci_guard_path(&guard, disk), 0, "a second function there");
+    cr_expect_eq(guard.n_bridges, 2);
+
+    fake_guest_pci_write(&f, root, PCI_BUS_SECONDARY, 1, 9);
+    fake_guest_pci_write(&f, root, PCI_BUS_PRIMARY, 4, 0x00090900);
+    fake_guest_pci_write(&f, inner, PCI_BUS_SUBORDINATE, 1, 9);
+    fake_guest_pci_write(&f, other, PCI_BUS_SECONDARY, 1, 7);
+    fake_guest_pci_write(&f, root, 0x40, 4, 0x1234);
+    cr_expect_eq(fake_guest_pci_read(&f, root, PCI_BUS_PRIMARY, 4), 0x00040100);
+    cr_expect_eq(fake_guest_pci_read(&f, inner, PCI_BUS_SUBORDINATE, 1), 3);
+    cr_expect_eq(fake_guest_pci_read(&f, other, PCI_BUS_SECONDARY, 1), 7, "leads elsewhere");
+    cr_expect_eq(fake_guest_pci_read(&f, root, 0x40, 4), 0x1234);
+    cr_expect_eq(guard.n_ignored, 3);
+}
