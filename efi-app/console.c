@@ -20,7 +20,7 @@ static bool firmware_has_serial(void) {
     static EFI_GUID global = EFI_GLOBAL_VARIABLE;
     static uint8_t paths[1024];
     UINTN n = sizeof paths;
-    EFI_STATUS s = st->RuntimeServices->GetVariable((CHAR16 *)L"ConOut", &global, NULL, &n, paths);
+    EFI_STATUS s = st->RuntimeServices->GetVariable((CHAR16 *)u"ConOut", &global, NULL, &n, paths);
     return !EFI_ERROR(s) && devpath_has_uart(paths, n);
 }
 

@@ -16,7 +16,7 @@
         if (!(c)) vmm_panic("%s:%u: assertion failed: %s", __FILE__, (unsigned)__LINE__, #c);                          \
     } while (0)
 
-#define VMM_MAX_HOOKS 16u
+#define VMM_MAX_HOOKS 32u
 
 struct vmm_hook {
     uint64_t first, n; /* in the unit of the kind: bytes, ports, MSR numbers, leaves, hypercall numbers */
