@@ -72,6 +72,9 @@
 #define EVENT_TYPE_INTR         0u
 #define EVENT_TYPE_NMI          2u
 #define EVENT_TYPE_EXC          3u
+#define EVENT_TYPE_SOFT_INT     4u
+#define EVENT_TYPE_PRIV_EXC     5u
+#define EVENT_TYPE_SOFT_EXC     6u
 #define EVENT_ERROR_V           BIT(11)
 #define EVENT_V                 BIT(31)
 #define VMCS_ENTRY_EVENT_ERROR  0x4018u
@@ -178,6 +181,8 @@
 #define VMX_EXIT_XSETBV        55u
 
 /* Exit qualifications: 27.2.1 "Basic VM-Exit Information", by table */
+#define QUAL_TASK_TSS     BITS(15, 0) /* table 27-2 "Exit Qualification for Task Switches" */
+#define QUAL_TASK_SOURCE  BITS(31, 30)
 #define QUAL_CR_NUMBER    BITS(3, 0) /* table 27-3 "Exit Qualification for Control-Register Accesses" */
 #define QUAL_CR_TYPE      BITS(5, 4)
 #define QUAL_CR_MOV_TO    0u

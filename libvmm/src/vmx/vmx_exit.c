@@ -18,12 +18,17 @@ static void set(uint32_t field, uint64_t v) { VMM_ASSERT(hw_vmx_write(field, v))
 
 /* Paging without long mode in PAE format keeps the four entries of its top table in the VMCS. False: one of them has a
  * reserved bit set. Source: Volume 3A, 4.4.1 "PDPTE Registers". */
-static bool load_pdptes(const struct vmm_vcpu *vcpu, uint64_t cr3) {
-    uint64_t e[4];
+bool vmx_pdptes_read(const struct vmm_vcpu *vcpu, uint64_t cr3, uint64_t e[4]) {
     uint64_t rsvd = BITS(2, 1) | BITS(8, 5) | (UINT64_MAX << vcpu->vmm->phys_bits);
-    if (vmm_gmem_read(vcpu->vmm, gpa(cr3 & 0xffffffe0), e, sizeof e)) memset(e, 0xff, sizeof e);
+    if (vmm_gmem_read(vcpu->vmm, gpa(cr3 & 0xffffffe0), e, 32)) memset(e, 0xff, 32);
     for (unsigned i = 0; i < 4; i++)
         if ((e[i] & PT_P) && (e[i] & rsvd)) return false;
+    return true;
+}
+
+static bool load_pdptes(const struct vmm_vcpu *vcpu, uint64_t cr3) {
+    uint64_t e[4];
+    if (!vmx_pdptes_read(vcpu, cr3, e)) return false;
     for (unsigned i = 0; i < 4; i++) set(VMCS_GUEST_PDPTE(i), e[i]);
     return true;
 }
@@ -109,17 +114,10 @@ static void init_signal(struct vmm_vcpu *vcpu) {
     host_switch_stack(vcpu, vcpu->stack_top, start_again);
 }
 
-/* The processor leaves task switches to software: 25.4.2 "Treatment of Task Switches". Only 32-bit systems make any,
- * nearly all of them on the way to their own end (a double fault); we do not carry them out. */
-static void task_switch(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
-    vmm_log(vcpu->vmm, "guest task switch to %lx at rip %lx: not supported", exit->raw[1] & BITS(15, 0), vcpu->rip);
-    vcpu->shutdown = true;
-}
-
 bool vmx_other(struct vmm_vcpu *vcpu, struct vmm_exit *exit) {
     switch (FIELD_GET(REASON_BASIC, exit->raw[0])) {
     case VMX_EXIT_INIT: init_signal(vcpu); return true;
-    case VMX_EXIT_TASK_SWITCH: task_switch(vcpu, exit); return true;
+    case VMX_EXIT_TASK_SWITCH: vmx_task_exit(vcpu, exit); return true;
     case VMX_EXIT_CR_ACCESS: cr_access(vcpu, exit); return true;
     case VMX_EXIT_XSETBV: xsetbv(vcpu, exit); return true;
     case VMX_EXIT_INVD: /* throwing away modified lines would throw away ours: write them back instead */

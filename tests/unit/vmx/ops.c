@@ -386,16 +386,114 @@ Test(vmx_ops, init_of_the_bootstrap_processor_resets) {
     cr_assert_eq(fake_run(init_exit, NULL), FAKE_TRIPLE_FAULT);
 }
 
-static void task_switch(void *unused) {
+/* Task 28h, 32 bits, in a protected guest without paging: everything lies at GUEST_DATA. */
+static struct vmm_cpu_state tasks(void) {
+    struct vmm_cpu_state st = vmm_sipi_state(0x9e, 0);
+    const uint32_t old = GUEST_DATA + 0x100, new = GUEST_DATA + 0x200;
+    st.cr0 = 0x11;
+    st.rip = 0x1000, st.rflags = 2;
+    st.seg[VMM_CS] = (struct vmm_segment){.selector = 8, .attrib = 0xc9b, .limit = UINT32_MAX};
+    st.seg[VMM_SS] = (struct vmm_segment){.selector = 0x10, .attrib = 0xc93, .limit = UINT32_MAX};
+    st.seg[VMM_TR] = (struct vmm_segment){.selector = 0x20, .attrib = 0x8b, .limit = 0x67, .base = old};
+    st.seg[VMM_GDTR] = (struct vmm_segment){.limit = 0x2f, .base = GUEST_DATA};
+    guest_poke(GUEST_DATA + 8, 8, 0x00cf9b000000ffff);
+    guest_poke(GUEST_DATA + 0x10, 8, 0x00cf93000000ffff);
+    guest_poke(GUEST_DATA + 0x20, 8, 0x00008b0000000067 | (uint64_t)old << 16);
+    guest_poke(GUEST_DATA + 0x28, 8, 0x0000890000000067 | (uint64_t) new << 16);
+    guest_poke(new + 0x20, 4, 0x1234);
+    guest_poke(new + 0x38, 4, 0x7000);
+    guest_poke(new + 0x4c, 4, 8);
+    guest_poke(new + 0x50, 4, 0x10);
+    return st;
+}
+
+static void gate_exit(uint32_t event, uint32_t error) {
+    F(0x4408) = event;
+    F(0x440a) = error;
+    exit_now(9, 0xc0000028, 2);
+}
+
+Test(vmx_ops, a_task_switch_is_carried_out) {
+    start();
+    struct vmm_cpu_state st = tasks();
+    ops->load(cpu, &st);
+    F(0x4824) = 1;
+    exit_now(9, 0x28, 7); /* CALL */
+    cr_assert(cpu->rip == 0x1234 && cpu->gpr[VMM_RSP] == 0x7000 && cpu->rflags == 0x4002);
+    cr_assert(F(0x080e) == 0x28 && F(0x6814) == GUEST_DATA + 0x200 && F(0x4822) == 0x8b);
+    cr_assert(F(0x0802) == 8 && F(0x4816) == 0xc09b && F(0x4814) == 0x10000 && (F(0x6800) & 8) && F(0x4824) == 0);
+    cr_assert(cpu->inject.type == VMM_EVENT_NONE && guest.ram[GUEST_DATA + 0x120] == 7);
+    exit_now(9, 0x40000020, 1); /* IRET */
+    cr_assert(F(0x080e) == 0x20 && cpu->rip == 0x1007 && guest.ram[GUEST_DATA + 0x2d] == 0x89);
+}
+
+Test(vmx_ops, an_event_through_a_task_gate) {
+    start();
+    struct vmm_cpu_state st = tasks();
+    ops->load(cpu, &st);
+    gate_exit(0x80000b0d, 0x77); /* #GP: not delivered a second time */
+    cr_assert(cpu->rip == 0x1234 && cpu->gpr[VMM_RSP] == 0x6ffc && guest.ram[0x6ffc] == 0x77);
+    cr_assert(cpu->inject.type == VMM_EVENT_NONE && guest.ram[GUEST_DATA + 0x121] == 0x10);
+    cr_assert_eq(guest.ram[GUEST_DATA + 0x120], 0);
+    st = tasks();
+    ops->load(cpu, &st);
+    gate_exit(0x80000202, 0); /* NMI: blocks others, until IRET */
+    cr_assert_eq(F(0x4824), 8);
+    F(0x4408) = 0;
+    exit_now(9, 0x40000020, 1);
+    cr_assert_eq(F(0x4824), 0);
+    st = tasks();
+    ops->load(cpu, &st);
+    gate_exit(0x80000430, 0); /* INT */
+    cr_assert_eq(guest.ram[GUEST_DATA + 0x120], 2);
+}
+
+Test(vmx_ops, what_goes_wrong_in_a_task_switch) {
+    static const struct {
+        uint32_t event;
+        uint8_t vector;
+        uint32_t error;
+    } rows[] = {{0x80000306, 11, 0x29}, {0x80000b0d, 8, 0}, {0x80000430, 11, 0x28}, {0x80000031, 11, 0x29}};
+    start();
+    struct vmm_cpu_state st;
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        st = tasks();
+        guest.ram[GUEST_DATA + 0x2d] = 0x09; /* not present */
+        ops->load(cpu, &st);
+        gate_exit(rows[i].event, 0);
+        cr_assert(cpu->inject.type == VMM_EVENT_EXCEPTION && cpu->inject.vector == rows[i].vector &&
+                      cpu->inject.error == rows[i].error,
+                  "row %u: %u", i, cpu->inject.vector);
+        cr_assert(cpu->rip == 0x1000 && F(0x080e) == 0x20);
+    }
+    st = tasks();
+    guest_poke(GUEST_DATA + 0x264, 2, 1); /* T */
+    ops->load(cpu, &st);
+    exit_now(9, 0x80000028, 7);
+    cr_assert(cpu->inject.vector == 1 && (fake_hw.dr6 & 0x8000) && F(0x080e) == 0x28);
+}
+
+static void double_fault(void *unused) {
     (void)unused;
-    exit_now(9, 0x40000028, 5);
+    gate_exit(0x80000b08, 0);
+}
+
+static void shadow_stacks(void *unused) {
+    (void)unused;
+    exit_now(9, 0x80000028, 7);
 }
 
 Test(vmx_ops, what_ends_the_machine) {
     start();
-    struct vmm_cpu_state st = firmware();
+    struct vmm_cpu_state st = tasks();
+    guest.ram[GUEST_DATA + 0x2d] = 0x09;
     ops->load(cpu, &st);
-    cr_assert_eq(fake_run(task_switch, NULL), FAKE_TRIPLE_FAULT);
+    cr_assert_eq(fake_run(double_fault, NULL), FAKE_TRIPLE_FAULT);
+    cpu->shutdown = false;
+    st = tasks();
+    st.cr4 = 1u << 23;
+    ops->load(cpu, &st);
+    cr_assert_eq(fake_run(shadow_stacks, NULL), FAKE_TRIPLE_FAULT);
 }
 
 static void refused(void *unused) {
