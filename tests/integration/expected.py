@@ -64,3 +64,14 @@ SMP = {
     "SIPI by a string instruction", "all excluding self", "INIT to a logical destination",
     "SIPI to a logical destination", "a moved trap holds for every processor", "INITs that reach nobody",
     "NMIs from another processor", "still there"}
+TASKS_AMD = {
+    "below", "JMP", "CALL", "CALL and IRET", "JMP through a gate", "CALL through a gate", "INT", "INT and IRET", "#UD",
+    "#GP, with an error code", "#DF", "NMIs", "an interrupt", "JMP, 16 bits", "CALL and IRET, 16 bits",
+    "INT and IRET, 16 bits", "#GP, 16 bits", "segments from an LDT", "FS null", "to ring 3", "to virtual-8086 mode",
+    "no TSS", "TSS beyond the table", "TSS not present", "TSS busy", "TSS too short", "INT, TSS not present",
+    "IRET to nobody", "IRET to who is not busy", "IRET", "new TSS not mapped", "CS not code", "CS null",
+    "CS not present", "CS beyond the table", "CS of another ring", "SS null", "SS not present", "SS not data",
+    "SS of another ring", "DS a system segment", "DS not present", "GS beyond the table", "ES beyond the LDT",
+    "LDT not one", "EIP beyond CS", "#GP, DS not present: #DF", "still there"}
+TASKS_INTEL = TASKS_AMD | {
+    "T", "#UD, TSS not present", "#UD, DS not present", "#GP, no room for its error code: #DF"}

@@ -16,15 +16,15 @@ from test_guests import GUESTS
 
 # A machine's run: what to start, in this order. The last line resets it, which Bochs is told to report.
 STEPS = {
-    "corei7_skylake_x": ["virt_insn", "msrs scan", "host", "virt_insn", "msrs", "msrs scan", "control", "region", "hooks", "fpu",
-                         "events", "modes", "mmio 4", "x2apic", "events in-x2apic-mode", "events triple"],
-    "corei7_haswell_4770": ["host", "virt_insn", "msrs", "control", "hooks", "events", "modes", "region stack"],
+    "corei7_skylake_x": ["virt_insn", "msrs scan", "tasks", "host", "virt_insn", "msrs", "msrs scan", "control", "region",
+                         "hooks", "fpu", "events", "modes", "tasks", "mmio 4", "x2apic", "events in-x2apic-mode", "events triple"],
+    "corei7_haswell_4770": ["host", "virt_insn", "msrs", "control", "hooks", "events", "modes", "tasks", "region stack"],
 }
 END_OF_RUN = r">>PANIC<< exception\(\): 3rd .* exception with no resolution"
 MUST_PASS = {
     "virt_insn": expected.VIRT_INSN, "msrs": expected.MSRS_INTEL, "region": expected.REGION, "hooks": expected.HOOKS,
     "fpu": expected.FPU, "events": expected.EVENTS, "modes": expected.MODES, "mmio": expected.MMIO_NO_DISPLAY,
-    "control": expected.CONTROL_INTEL, "x2apic": expected.X2APIC}
+    "control": expected.CONTROL_INTEL, "x2apic": expected.X2APIC, "tasks": expected.TASKS_INTEL}
 
 
 class Run:
@@ -88,6 +88,11 @@ def test_guest(runs, model, step):
 
 def test_virt_insn_native(runs):
     assert passed(runs("corei7_skylake_x").part("virt_insn")) == expected.VIRT_INSN_NATIVE
+
+
+def test_tasks_native(runs):
+    """The processor itself agrees with what is expected of us."""
+    assert passed(runs("corei7_skylake_x").part("tasks")) == expected.TASKS_INTEL - {"below"} | {"native"}
 
 
 def test_msrs_as_native(runs):

@@ -53,7 +53,7 @@ def finish(machine, seconds=240, returns=True):
 @pytest.mark.parametrize("name, must_pass", [
     ("virt_insn", expected.VIRT_INSN), ("msrs", expected.MSRS_AMD), ("region", expected.REGION), ("mmio", expected.MMIO),
     ("hooks", expected.HOOKS), ("fpu", expected.FPU), ("events", expected.EVENTS), ("modes", expected.MODES),
-    ("control", expected.CONTROL_AMD)],
+    ("control", expected.CONTROL_AMD), ("tasks", expected.TASKS_AMD)],
     ids=lambda v: v if isinstance(v, str) else "")
 def test_guest(name, must_pass):
     text = finish(boot(name), 600)
@@ -63,6 +63,10 @@ def test_guest(name, must_pass):
 
 def test_virt_insn_native():
     assert passed(finish(boot("virt_insn", below=False))) == expected.VIRT_INSN_NATIVE
+
+
+def test_tasks_native():
+    assert passed(finish(boot("tasks", below=False))) == expected.TASKS_AMD - {"below"} | {"native"}
 
 
 def test_msrs_as_native():
