@@ -21,6 +21,7 @@ static struct fake_host f;
 static struct ahci_model m;
 static struct ata_disk disk[N_PORTS];
 static struct dvi_ahci a;
+static struct ata_disk *in_port[N_PORTS]; /* now, or last */
 
 /* --- a transform that leaves nothing of what it is given --- */
 
@@ -192,11 +193,17 @@ static void garbage(uint64_t addr, unsigned n) {
     for (unsigned i = 0; p && i < n; i++) p[i] = (uint8_t)take(1);
 }
 
+/* Each disk in one port only. One may take another's place while the port is stopped: a swap while it runs goes
+ * unnoticed if its guest looks at nothing that tells. */
 static void plug(unsigned port, uint32_t how) {
-    if (how & 1)
+    struct ata_disk *other = m.port[port ^ 1].disk, *before = in_port[port];
+    struct ata_disk *disk_now = a.port[port].st && before != other ? before : &disk[other == &disk[0]];
+    if (how & 1) {
         ahci_model_unplug(&m, port);
-    else
-        ahci_model_plug(&m, port, &disk[m.port[port ^ 1].disk == &disk[0]]); /* each disk in one port only */
+    } else if (!a.port[port].st || before != other) {
+        in_port[port] = disk_now;
+        ahci_model_plug(&m, port, disk_now);
+    }
 }
 
 static void one_operation(void) {
@@ -261,6 +268,7 @@ static void set_up(uint32_t options) {
         disk[p].atapi = p == 1 && (options >> 4 & 1);
         disk[p].n_forbidden = 0;
         memset(disk[p].data, 0x99, SECTORS * 512);
+        in_port[p] = &disk[p];
         ahci_model_plug(&m, p, &disk[p]);
     }
     struct dvi_ahci_config config = {.policy_for = policy_for, .pool_bytes = (1 + (options >> 1 & 3)) * VMM_PAGE_BYTES};
