@@ -38,6 +38,25 @@ static inline bool hw_vmx_write(uint32_t field, uint64_t v) {
     return !failed;
 }
 
+/* IRET to the next instruction: NMIs are no longer blocked. Volume 3A, 6.7.1 "Handling Multiple NMIs". */
+static inline void hw_unblock_nmi(void) {
+    uint64_t t;
+    __asm__ volatile("mov %%ss, %k0\n\t"
+                     "push %0\n\t"
+                     "lea 8(%%rsp), %0\n\t"
+                     "push %0\n\t"
+                     "pushfq\n\t"
+                     "mov %%cs, %k0\n\t"
+                     "push %0\n\t"
+                     "lea 1f(%%rip), %0\n\t"
+                     "push %0\n\t"
+                     "iretq\n"
+                     "1:"
+                     : "=&r"(t)
+                     :
+                     : "cc", "memory");
+}
+
 static inline void hw_write_dr6(uint64_t v) { __asm__ volatile("mov %0, %%dr6" : : "r"(v)); }
 
 static inline void hw_vmx_invept(uint64_t type, uint64_t eptp) {

@@ -178,7 +178,7 @@ struct vmm_cpu_ops {
     /* Where that exit comes before the IRET: vmm_nmi_window() behind it. False: not possible now. NULL: it comes after.
      */
     bool (*step)(struct vmm_vcpu *vcpu);
-    void (*take_nmi)(void); /* let the NMI that caused the exit reach our handler */
+    void (*take_nmi)(void); /* be done with the NMI that caused the exit: others can come */
     unsigned (*insn_bytes)(const struct vmm_vcpu *vcpu, uint8_t out[15]); /* from the processor, or 0 */
     void (*pio_intercept)(struct vmm *vmm, uint16_t first, uint16_t n);
     void (*msr_intercept)(struct vmm *vmm, uint32_t msr, bool read, bool write);

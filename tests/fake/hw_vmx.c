@@ -47,6 +47,8 @@ bool hw_xsetbv_safe(uint32_t index, uint64_t v) {
     return true;
 }
 
+void hw_unblock_nmi(void) { fake_vmx.n_unblock_nmi++; }
+
 void hw_write_dr6(uint64_t v) { fake_hw.dr6 = v; }
 
 /* ---- vmx_run.S ---- */

@@ -12,7 +12,7 @@ struct fake_vmx {
     uint64_t on, loaded; /* bus addresses given to VMXON and VMPTRLD */
     bool refuse;         /* VMXON fails */
     bool refuse_xsetbv;
-    unsigned n_invept, n_invvpid;
+    unsigned n_invept, n_invvpid, n_unblock_nmi;
     unsigned run_result;  /* what the world switch gives: enum vmx_run */
     bool run_launched;    /* what it was told */
     void (*on_run)(void); /* NULL: nothing; else it plays the guest and fills the exit fields */
@@ -28,6 +28,7 @@ bool hw_vmx_write(uint32_t field, uint64_t v);
 void hw_vmx_invept(uint64_t type, uint64_t eptp);
 void hw_vmx_invvpid(uint64_t type, uint64_t vpid);
 bool hw_xsetbv_safe(uint32_t index, uint64_t v);
+void hw_unblock_nmi(void);
 void hw_write_dr6(uint64_t v);
 
 #endif

@@ -30,16 +30,15 @@ MUST_PASS = {
 class Run:
     """One machine from power-on to its end; the console's text, and the parts of it that each step printed."""
 
-    def __init__(self, model):
-        self.folder = conftest.RUNS / f"bochs-guests-{model}"
-        steps = STEPS[model]
+    def __init__(self, model, steps, smp=1):
+        self.folder = conftest.RUNS / f"bochs-guests-{model}-{smp}"
         files = {f"{step.split()[0]}.efi": GUESTS / f"{step.split()[0]}.efi" for step in steps}
         lines = ["@echo -off"]
         for step in steps:
             name, *args = step.split()
             lines += [f"echo STEP {step}", rf"fs0:\{name}.efi {' '.join(args)}"]
-        files["startup.nsh"] = "".join(f"{line}\r\n" for line in [*lines, "echo STEP none left"]).encode()
-        with bochs.start(self.folder, files, memory=256, model=model) as machine:
+        files["startup.nsh"] = "".join(f"{line}\r\n" for line in [*lines, "echo STEP none left", "reset -s"]).encode()
+        with bochs.start(self.folder, files, smp=smp, memory=256, model=model) as machine:
             try:
                 machine.wait_end(300)
             except vm.Timeout:
@@ -67,7 +66,7 @@ def runs():
 
     def run(model):
         if model not in made:
-            made[model] = Run(model)
+            made[model] = Run(model, STEPS[model])
         return made[model]
     return run
 
@@ -84,6 +83,11 @@ def test_guest(runs, model, step):
     text = runs(model).part(f"below {step}")
     assert passed(text) == MUST_PASS[step.split()[0]]
     assert step != "modes" or text.count("PASS real\n") == 2
+
+
+def test_two_processors():
+    text = Run("corei7_haswell_4770", ["host", "smp 2"], smp=2).part("below smp 2")
+    assert passed(text) == expected.SMP
 
 
 def test_virt_insn_native(runs):

@@ -98,9 +98,6 @@ static void vmx_nmi_in_host(struct vmm_vcpu *vcpu, uint64_t *rip) {
         *rip = (uint64_t)(uintptr_t)vmx_run_nmi;
 }
 
-/* The NMI that ended the guest's turn was consumed by the exit: 27.1 "Architectural State Before a VM Exit". */
-static void vmx_take_nmi(void) {}
-
 /* With virtual NMIs the processor itself knows when the guest's IRET has unblocked them. */
 static void vmx_iret_exit(struct vmm_vcpu *vcpu, bool on) {
     struct vmx_cpu *cpu = vmx_cpu_of(vcpu);
@@ -212,7 +209,9 @@ const struct vmm_cpu_ops vmm_vmx_ops = {
     .segment_get = vmx_segment_get,
     .skipped = vmx_skipped,
     .iret_exit = vmx_iret_exit,
-    .take_nmi = vmx_take_nmi,
+    /* The exit consumed it and blocks others, for good where an entry does not end that: 27.1 "Architectural State
+     * Before a VM Exit", Volume 3A, 6.7.1. */
+    .take_nmi = hw_unblock_nmi,
     .insn_bytes = vmx_insn_bytes,
     .pio_intercept = vmx_pio_intercept,
     .msr_intercept = vmx_msr_intercept,

@@ -195,6 +195,8 @@ Test(vmx_ops, an_nmi_before_the_entry) {
     fake_vmx.run_result = VMX_RUN_NMI;
     vmm_inject(cpu, 6, 0);
     cr_assert_eq(run(10).kind, VMM_EXIT_NMI);
+    cpu->vmm->ops->take_nmi();
+    cr_expect_eq(fake_vmx.n_unblock_nmi, 1, "or the exit blocks the next one");
     cr_assert(!c->nmi_in_host);
     cr_assert_eq(cpu->inject.vector, 6, "still to be delivered");
 }
