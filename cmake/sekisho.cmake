@@ -102,5 +102,5 @@ endfunction()
 function(sekisho_install_package)
     install(EXPORT sekisho NAMESPACE sekisho:: DESTINATION lib/sekisho/cmake FILE sekisho-targets.cmake)
     install(FILES ${SEKISHO_ROOT}/cmake/sekishoConfig.cmake ${SEKISHO_ROOT}/cmake/sekisho-efi.cmake
-        ${SEKISHO_ROOT}/cmake/efi.lds ${SEKISHO_ROOT}/cmake/symbols.py DESTINATION lib/sekisho/cmake)
+        ${SEKISHO_ROOT}/cmake/image.lds ${SEKISHO_ROOT}/cmake/symbols.py DESTINATION lib/sekisho/cmake)
 endfunction()

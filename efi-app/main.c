@@ -3,7 +3,7 @@
 #include <crypt/wipe.h>
 #include <string.h>
 #include <vmm_uefi.h>
-#include "acpi.h"
+#include <acpi/acpi.h>
 #include "app.h"
 #include "sekisho.h"
 

@@ -40,6 +40,17 @@ void vmm_apic_send_nmi(struct vmm *vmm, uint32_t apic_id) {
     hw_mmio_write(vmm->apic_base + APIC_ICR_HIGH, 4, high);
 }
 
+/* Source: Intel SDM Volume 3A, 10.6.1 "Interrupt Command Register (ICR)": an INIT with level assert. */
+void vmm_apic_stop_others(struct vmm *vmm) {
+    uint64_t command = FIELD_PUT(APIC_ICR_MODE, APIC_MODE_INIT) | APIC_ICR_LEVEL | FIELD_PUT(APIC_ICR_SHORTHAND, 3);
+    if (is_x2apic()) {
+        hw_wrmsr(MSR_X2APIC_ICR, command);
+        return;
+    }
+    hw_mmio_write(vmm->apic_base + APIC_ICR_LOW, 4, command);
+    wait_idle(vmm);
+}
+
 /* Can the IPI reach the processor with this id? Logical destinations are not resolved: any may be meant. Broadcast ids
  * count as everyone. */
 static bool may_reach(uint64_t icr, uint32_t dest, bool x2apic, uint32_t id, uint32_t self) {

@@ -12,7 +12,6 @@ vmm_launch_asm:                         /* rdi, rdx: arguments of fn; rsi: fn; r
     push %r13
     push %r14
     push %r15
-    sub $8, %rsp
     cli
     lea 1f(%rip), %rax
     mov %rax, (%rdx)
@@ -21,7 +20,6 @@ vmm_launch_asm:                         /* rdi, rdx: arguments of fn; rsi: fn; r
     mov %rdx, %rsi
     call *%rax                          /* comes back only when it has declined: eax is the error */
 1:                                      /* the guest's first instruction: rax is 0 */
-    add $8, %rsp
     pop %r15
     pop %r14
     pop %r13

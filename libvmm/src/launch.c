@@ -49,22 +49,25 @@ static uint64_t address(const void *p) { return (uint64_t)(uintptr_t)p; }
 /* ---- in the application's copy ---- */
 
 /* Source: System V ABI, AMD64 supplement, 4.4 "Relocation". Only relative ones remain after linking. */
-static int copy_image(uint64_t to) {
-    uint8_t *base = vmm_image_start;
-    memcpy(hw_direct(to), base, (size_t)(vmm_image_end - base));
+__attribute__((no_stack_protector)) int vmm_image_relocate(void *image) { /* all it touches is hidden: no GOT yet */
     uint64_t rela = 0, n_bytes = 0;
     for (const struct elf_dyn *d = _DYNAMIC; d->tag != DT_NULL; d++) {
         if (d->tag == DT_RELA) rela = d->value;
         if (d->tag == DT_RELASZ) n_bytes = d->value;
     }
-    const struct elf_rela *r = (const struct elf_rela *)(const void *)(base + rela);
+    const struct elf_rela *r = (const struct elf_rela *)(void *)((uint8_t *)image + rela);
     for (uint64_t i = 0; i < n_bytes / sizeof *r; i++) {
         if ((uint32_t)r[i].info == R_X86_64_NONE) continue; /* of a section the linker dropped */
         if ((uint32_t)r[i].info != R_X86_64_RELATIVE) return VMM_E_INVAL;
-        uint64_t v = to + (uint64_t)r[i].addend;
-        memcpy(hw_direct(to + r[i].offset), &v, sizeof v);
+        uint64_t v = address(image) + (uint64_t)r[i].addend;
+        memcpy((uint8_t *)image + r[i].offset, &v, sizeof v);
     }
     return 0;
+}
+
+static int copy_image(void *to) {
+    memcpy(to, vmm_image_start, (size_t)(vmm_image_end - vmm_image_start));
+    return vmm_image_relocate(to);
 }
 
 static const char *check(const struct vmm_launch *l) {
@@ -96,7 +99,7 @@ int vmm_launch(const struct vmm_launch *launch, const char **out_why) {
     launched.delta = launch->region.v - address(vmm_image_start);
     struct launch_frame frame = {.image = address(vmm_image_start)};
     *out_why = "the program image has relocations of an unknown kind";
-    if (copy_image(launch->region.v)) return VMM_E_INVAL;
+    if (copy_image(hw_direct(launch->region.v))) return VMM_E_INVAL;
     stage2_fn *fn = (stage2_fn *)((uint64_t)(uintptr_t)stage2 + launched.delta);
     int r = vmm_launch_asm(launch, fn, &frame);
     *out_why = r ? frame.why : NULL;
@@ -231,6 +234,7 @@ static int stage2(const struct vmm_launch *l, struct launch_frame *frame) {
     vmm->magic = VMM_MAGIC;
     vmm->vcpu[0]->apic_id = vmm->slot[0].apic_id = vmm_apic_id(vmm);
     vmm->in_setup = false;
+    if (l->stop_others) vmm_apic_stop_others(vmm);
     vmm_log(vmm, "sekisho: %s, %u KiB of %u KiB used at %lx, guest starts", vmm->ops->name,
             (unsigned)((vmm->arena_next - vmm->region.base) >> 10), (unsigned)(vmm->region.n_bytes >> 10),
             vmm->region.base);

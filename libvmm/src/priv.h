@@ -276,6 +276,8 @@ void vmm_msr_exit(struct vmm_vcpu *vcpu, const struct vmm_exit *exit);
 /* apic.c, smp.c: other processors */
 int vmm_apic_init(struct vmm *vmm);
 void vmm_apic_send_nmi(struct vmm *vmm, uint32_t apic_id);
+/* Every other processor waits for a start-up IPI from here on. On the bare machine. */
+void vmm_apic_stop_others(struct vmm *vmm);
 uint32_t vmm_apic_id(struct vmm *vmm);
 /* Called by a processor whose `stop` is set, about itself: is that INIT for us? If not, this settles it. */
 bool vmm_apic_is_meant(struct vmm_vcpu *vcpu);

@@ -1,5 +1,6 @@
 /* see vmm_uefi.h: pure */
 #include <string.h>
+#include <vmm/range.h>
 #include "vmm_uefi.h"
 
 static bool is_ram(UINT32 type) {
@@ -17,25 +18,6 @@ static bool is_ram(UINT32 type) {
     }
 }
 
-/* Put r in its place among n sorted, disjoint, non-touching ranges; the new n, or VMM_E_FULL. */
-static int insert(struct vmm_range *out, uint32_t n, uint32_t max, struct vmm_range r) {
-    uint32_t i = 0;
-    while (i < n && out[i].base + out[i].n_bytes < r.base) i++;
-    uint64_t end = r.base + r.n_bytes;
-    uint32_t last = i; /* [i, last) touch or overlap r */
-    while (last < n && out[last].base <= end) {
-        uint64_t last_end = out[last].base + out[last].n_bytes;
-        if (out[last].base < r.base) r.base = out[last].base;
-        if (last_end > end) end = last_end;
-        last++;
-    }
-    r.n_bytes = end - r.base;
-    if (last == i && n == max) return VMM_E_FULL;
-    memmove(&out[i + 1], &out[last], (n - last) * sizeof *out);
-    out[i] = r;
-    return (int)(n - (last - i) + 1);
-}
-
 int vmm_uefi_ram(const void *map, size_t map_bytes, size_t desc_bytes, struct vmm_range *out, uint32_t max) {
     int n = 0;
     if (desc_bytes < sizeof(EFI_MEMORY_DESCRIPTOR)) return VMM_E_INVAL;
@@ -46,7 +28,7 @@ int vmm_uefi_ram(const void *map, size_t map_bytes, size_t desc_bytes, struct vm
         if (!is_ram(d.Type) || d.NumberOfPages == 0 || (d.PhysicalStart & VMM_PAGE_MASK) || d.PhysicalStart >= limit ||
             d.NumberOfPages > (limit - d.PhysicalStart) / VMM_PAGE_BYTES)
             continue;
-        n = insert(out, (uint32_t)n, max, (struct vmm_range){d.PhysicalStart, d.NumberOfPages * VMM_PAGE_BYTES});
+        n = vmm_range_add(out, (uint32_t)n, max, (struct vmm_range){d.PhysicalStart, d.NumberOfPages * VMM_PAGE_BYTES});
         if (n < 0) return n;
     }
     return n;

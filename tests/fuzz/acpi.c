@@ -1,6 +1,6 @@
 /* Any bytes as firmware memory: with checksums put right where the input asks for it, so that they are reached at all.
  * The parser terminates, stays within its buffers, and what it finds is usable. */
-#include <acpi.h>
+#include <acpi/acpi.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
         memcpy(memory, "RSD PTR \0", 8);
         memory[15] = 2;
         memcpy(memory + 24, &at, 8);
+        sum(0, 20, 8);
         sum(0, 36, 32);
     }
     if ((data[0] & 0x40) && n_memory > xsdt + 44) {
@@ -81,13 +82,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
         if (data[0] & 0x20)
             sleep_tables(mcfg);
         else
-            table(mcfg, "MCFG");
+            table(mcfg, memory[xsdt + 41] & 1 ? "MCFG" : "APIC");
         table(xsdt, "XSDT");
     }
     if (acpi_find_ecam(BASE, read_memory, &e))
         CHECK(e.base && !(e.base & 0xfffff) && e.first_bus <= e.last_bus && e.last_bus <= 255);
     n_reads = 0;
     if (acpi_find_sleep(BASE, read_memory, &sleep)) CHECK(sleep.pm1a && sleep.s5_pm1a <= 7 && sleep.s5_pm1b <= 7);
+    n_reads = 0;
+    CHECK(acpi_count_processors(BASE, read_memory) <= 4096 / 8);
     if (acpi_fadt_parse(memory, n_memory, &fadt)) CHECK(fadt.pm1a);
     if (acpi_mcfg_parse(memory, n_memory, &e)) CHECK(e.base && e.first_bus <= e.last_bus);
     free(memory);

@@ -4,9 +4,9 @@
  * own, and nothing exits except what must be hidden and what you trap. What it is not: a virtual machine monitor for
  * several guests, or a device model.
  *
- * Life cycle: a UEFI application reserves memory, fills struct vmm_launch and calls vmm_launch(). libvmm copies the
- * whole running image into the region, and there, beneath the future guest, calls your setup() function, in which traps
- * and hooks are registered. Then vmm_launch() returns 0 a second time, as the guest.
+ * Life cycle: an application of the firmware's or of a boot loader's reserves memory, fills struct vmm_launch and calls
+ * vmm_launch(). libvmm copies the whole running image into the region, and there, beneath the future guest, calls your
+ * setup() function, in which traps and hooks are registered. Then vmm_launch() returns 0 a second time, as the guest.
  *
  * Threading: traps run on the processor whose guest touched something, several at a time; the vCPU argument is yours,
  * everything else you share needs a lock (vmm/lock.h). Interrupts and NMIs are held back meanwhile: be brief.
@@ -50,6 +50,7 @@ struct vmm_launch {
     uint64_t region_bytes; /* a multiple of VMM_REGION_ALIGN; 16 MiB is plenty for 64 processors */
     hpa_t low_page;        /* one reserved page below 1 MiB, through which further processors start */
     uint32_t max_cpus;     /* 1 .. VMM_MAX_CPUS; each costs about 64 KiB */
+    bool stop_others;      /* make every other processor wait for a start-up IPI, so that none runs outside */
     uint16_t serial_port;  /* log lines also go to this 16550 port; 0: ring only */
     uint64_t tsc_hz;       /* time-stamp counter rate; 0 if unknown: time limits are then rough */
     const struct vmm_range *ram; /* [n_ram] what is ordinary RAM, from the firmware's memory map; copied */
@@ -63,9 +64,15 @@ struct vmm_launch {
 
 /* Virtualise the calling processor. 0: the caller now runs as the guest. Negative: it does not, the machine is as
  * before, and *out_why is one sentence for the user.
- * Context: firmware's boot services alive, 64-bit mode, paging 1:1, interrupts may be on, called once, on one
- * processor. MUST: the image was linked with libvmm's linker script. Source: APM Volume 2, 15.5 "VMRUN Instruction". */
+ * Context: before any operating system, 64-bit mode, paging 1:1 (all below 4 GiB is enough), interrupts may be on,
+ * called once, on one processor. MUST: the image was linked with libvmm's linker script. Source: APM Volume 2, 15.5
+ * "VMRUN Instruction". */
 int vmm_launch(const struct vmm_launch *launch, const char **out_why) VMM_MUST_CHECK;
+
+/* Make image, a copy of the linked image or that itself, ready to run where it lies. For programs whose loader does not
+ * relocate them, before anything else; the address of anything is then known only relative to where one runs.
+ * VMM_E_INVAL: it has relocations of an unknown kind. Context: any before launch; needs no stack protector. */
+int vmm_image_relocate(void *image) VMM_MUST_CHECK;
 
 /* Every further processor that runs, be it parked in a loop of the firmware's, MUST call this once after vmm_launch()
  * has returned 0 and before the guest's own code is started: what a processor outside executes lies in memory the guest

@@ -1,9 +1,9 @@
 /* Where memory-mapped configuration space lies, from ACPI's MCFG table; where the guest asks for sleep, and which kind
- * of it is power-off, from FADT and DSDT. Pure over the tables' bytes; not reentrant (static buffers).
- * Source: PCI Firmware Specification 3.2, 4.1.2 "MCFG Table Description"; ACPI 6.4, 5.2.5 "Root System Description
- * Pointer", 5.2.7, 5.2.8, 5.2.9 "Fixed ACPI Description Table (FADT)". */
-#ifndef EFI_ACPI_H
-#define EFI_ACPI_H
+ * of it is power-off, from FADT and DSDT; how many processors there are, from the MADT. Pure over the tables' bytes;
+ * not reentrant (static buffers). Source: PCI Firmware Specification 3.2, 4.1.2 "MCFG Table Description";
+ * ACPI 6.4, 5.2.5 "Root System Description Pointer", 5.2.7, 5.2.8, 5.2.9 "Fixed ACPI Description Table (FADT)". */
+#ifndef ACPI_ACPI_H
+#define ACPI_ACPI_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,10 +17,20 @@ struct acpi_ecam {
 /* The entry for segment 0 of an MCFG table [n_bytes]; false if it is malformed or has none. */
 bool acpi_mcfg_parse(const void *table, size_t n_bytes, struct acpi_ecam *out);
 
-/* Follow an RSDP (ACPI 2.0 or later) to the MCFG, reading through read(), which copies n_bytes at a physical address
- * and returns false where it must not. False if there is no sound chain of tables; checksums are verified. */
+/* Copies n_bytes at a physical address; false where it must not. */
 typedef bool acpi_read_fn(uint64_t at, void *dst, size_t n_bytes);
+
+/* The RSDP of a machine with a BIOS, by the search that is prescribed there. False if there is none that is sound.
+ * Source: ACPI 6.4, 5.2.5.1 "Finding the RSDP on IA-PC Systems". */
+bool acpi_find_rsdp(acpi_read_fn *read, uint64_t *out);
+
+/* Follow an RSDP (of any ACPI; the XSDT counts where there is one) to the MCFG. False if there is no sound chain of
+ * tables; checksums are verified. */
 bool acpi_find_ecam(uint64_t rsdp, acpi_read_fn *read, struct acpi_ecam *out);
+
+/* Follow an RSDP to the MADT: how many processors it lists that are enabled or can be; 0 if there is no sound one.
+ * Source: ACPI 6.4, 5.2.12.2 "Processor Local APIC Structure", 5.2.12.12 "Processor Local x2APIC Structure". */
+uint32_t acpi_count_processors(uint64_t rsdp, acpi_read_fn *read);
 
 struct acpi_sleep {
     uint16_t pm1a, pm1b;      /* ports of the PM1 control registers; pm1b is 0 where there is none */

@@ -1,5 +1,5 @@
 /* ACPI tables: the chain from the RSDP to the MCFG, as the firmware might build it and as it should not. */
-#include <acpi.h>
+#include <acpi/acpi.h>
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,14 +80,14 @@ static void expect_found(void) {
 
 /* ---- tests ---- */
 
-Test(efi_acpi, a_sound_chain) {
+Test(acpi, a_sound_chain) {
     build();
     expect_found();
     cr_assert(!acpi_find_ecam(0, read_memory, &out));
     cr_assert(!acpi_find_ecam(0x1000, read_memory, &out));
 }
 
-Test(efi_acpi, every_byte_is_under_a_checksum) {
+Test(acpi, every_byte_is_under_a_checksum) {
     static const struct {
         uint64_t at;
         size_t n_bytes;
@@ -103,7 +103,7 @@ Test(efi_acpi, every_byte_is_under_a_checksum) {
     expect_found();
 }
 
-Test(efi_acpi, old_and_odd_pointers) {
+Test(acpi, old_and_odd_pointers) {
     build();
     *byte(RSDP + 15) = 0; /* ACPI 1.0: no XSDT */
     sum(RSDP, 8, 20);
@@ -129,7 +129,7 @@ Test(efi_acpi, old_and_odd_pointers) {
     cr_assert(!find());
 }
 
-Test(efi_acpi, lengths) {
+Test(acpi, lengths) {
     static const uint32_t bad[] = {0, 1, 35, 4097, 0x7fffffff, 0x80000000, UINT32_MAX, UINT32_MAX - 35};
     for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         build();
@@ -156,7 +156,7 @@ Test(efi_acpi, lengths) {
     cr_assert_eq(find(), true);
 }
 
-Test(efi_acpi, which_entry_counts) {
+Test(acpi, which_entry_counts) {
     static const struct {
         uint64_t base;
         unsigned segment, first, last;
@@ -181,7 +181,7 @@ Test(efi_acpi, which_entry_counts) {
 }
 
 /* A table that is truncated to any length is refused or still sound, and is never read beyond its end. */
-Test(efi_acpi, truncated) {
+Test(acpi, truncated) {
     build();
     for (uint32_t n = 0; n < MCFG_BYTES; n++) {
         uint8_t *copy = malloc(n ? n : 1);
@@ -205,7 +205,7 @@ static void grow(uint64_t at, size_t n_bytes) {
     if (at == MCFG && n_bytes > 36) put(MCFG + 4, 4, 4096); /* between the header and the rest */
 }
 
-Test(efi_acpi, a_length_that_changes_while_it_is_read) {
+Test(acpi, a_length_that_changes_while_it_is_read) {
     build();
     before_read = grow;
     cr_assert(!find());
@@ -243,7 +243,7 @@ static bool find_sleep(void) {
     return acpi_find_sleep(RSDP, read_memory, &sleep_out);
 }
 
-Test(efi_acpi, fadt_fields) {
+Test(acpi, fadt_fields) {
     static const struct {
         unsigned off, n_bytes, table_bytes;
         uint64_t value;
@@ -272,7 +272,7 @@ Test(efi_acpi, fadt_fields) {
     }
 }
 
-Test(efi_acpi, fadt_wide_fields) {
+Test(acpi, fadt_wide_fields) {
     static const struct {
         unsigned space;
         uint64_t a, b;
@@ -297,7 +297,7 @@ Test(efi_acpi, fadt_wide_fields) {
     }
 }
 
-Test(efi_acpi, sleep_tables_are_under_checksums) {
+Test(acpi, sleep_tables_are_under_checksums) {
     build_sleep();
     cr_assert(find_sleep());
     for (unsigned k = 0; k < 244; k++) {
@@ -312,7 +312,7 @@ Test(efi_acpi, sleep_tables_are_under_checksums) {
     }
 }
 
-Test(efi_acpi, forms_of_s5) {
+Test(acpi, forms_of_s5) {
     static const struct {
         uint8_t aml[20];
         int a, b; /* -1: refused */
@@ -347,7 +347,7 @@ Test(efi_acpi, forms_of_s5) {
 }
 
 /* Wherever it lies, at the seams of what is read in pieces too, and cut off by the table's end. */
-Test(efi_acpi, place_of_s5) {
+Test(acpi, place_of_s5) {
     static const uint8_t aml[] = {S5_NAME, 0x12, 6, 4, 0x0a, 5, 0x0a, 7};
     build_sleep();
     for (uint32_t off = 36; off < 8300; off += off < 4000 || (off > 4200 && off < 8100) ? 37 : 1) {
@@ -367,4 +367,134 @@ Test(efi_acpi, place_of_s5) {
     build_sleep();
     header(DSDT, "SSDT", 200);
     cr_assert(!find_sleep());
+}
+
+/* ---- tables of ACPI 1.0 ---- */
+
+#define RSDT (BASE + 0x200)
+
+static void build_old(void) {
+    build();
+    memset(byte(RSDP), 0, 36);
+    memcpy(byte(RSDP), "RSD PTR ", 8);
+    put(RSDP + 16, 4, RSDT);
+    sum(RSDP, 8, 20);
+    put(RSDT + 36, 4, OTHER);
+    put(RSDT + 40, 4, MCFG);
+    header(RSDT, "RSDT", 44);
+    memset(byte(XSDT), 0, 52);
+}
+
+Test(acpi, tables_of_1_0) {
+    build_old();
+    expect_found();
+    for (unsigned k = 0; k < 20; k++) {
+        build_old();
+        *byte(RSDP + k) ^= 0x10;
+        cr_assert(!find(), "RSDP, byte %u", k);
+    }
+    build_old();
+    *byte(RSDT + 40) ^= 1;
+    cr_assert(!find());
+    build_old();
+    header(RSDT, "XSDT", 44);
+    cr_assert(!find());
+}
+
+Test(acpi, a_newer_one_without_an_xsdt) {
+    build_old();
+    *byte(RSDP + 15) = 2;
+    sum(RSDP, 8, 20);
+    sum(RSDP, 32, 36);
+    expect_found();
+    *byte(RSDP + 33) ^= 1; /* under the longer checksum */
+    cr_assert(!find());
+}
+
+/* ---- the search for the RSDP: a first MiB of its own ---- */
+
+static uint8_t low[0x100000];
+
+static bool read_low(uint64_t at, void *dst, size_t n_bytes) {
+    if (at > sizeof low || n_bytes > sizeof low - at) return false;
+    memcpy(dst, low + at, n_bytes);
+    return true;
+}
+
+static void put_rsdp(uint32_t at) {
+    uint8_t s = 0;
+    memcpy(low + at, "RSD PTR ", 8);
+    low[at + 17] = 0x12; /* the RSDT's address */
+    low[at + 8] = 0;
+    for (unsigned i = 0; i < 20; i++) s = (uint8_t)(s + low[at + i]);
+    low[at + 8] = (uint8_t)-s;
+}
+
+Test(acpi, where_an_rsdp_is_looked_for) {
+    static const struct {
+        uint32_t at;
+        bool found;
+    } rows[] = {{0x9fc00, true}, {0x9fc10, true}, {0x9fff0, true},  {0x9fc08, false}, {0x9fbf0, false}, {0xe0000, true},
+                {0xfffe0, true}, {0xf59e0, true}, {0xdfff0, false}, {0xf0004, false}, {0x80000, false}};
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint64_t at = 0;
+        memset(low, 0, sizeof low);
+        low[0x40f] = 0x9f;
+        low[0x40e] = 0xc0;
+        put_rsdp(rows[i].at);
+        cr_assert_eq(acpi_find_rsdp(read_low, &at), rows[i].found, "%x", rows[i].at);
+        if (rows[i].found) cr_assert_eq(at, rows[i].at);
+        low[rows[i].at + 8] ^= 1;
+        cr_assert(!acpi_find_rsdp(read_low, &at));
+    }
+}
+
+Test(acpi, an_rsdp_that_is_none_is_passed_over) {
+    uint64_t at = 0;
+    memset(low, 0, sizeof low);
+    put_rsdp(0xe0000);
+    low[0xe0008] ^= 1;
+    put_rsdp(0xf0000);
+    cr_assert(acpi_find_rsdp(read_low, &at) && at == 0xf0000);
+    low[0x40e] = low[0x40f] = 0xff; /* an EBDA that cannot be */
+    cr_assert(acpi_find_rsdp(read_low, &at) && at == 0xf0000);
+}
+
+/* ---- processors ---- */
+
+static uint64_t madt_end;
+
+static void madt(uint32_t type, uint32_t n_bytes, unsigned flags_at, uint32_t flags) {
+    put(madt_end, 1, type);
+    put(madt_end + 1, 1, n_bytes);
+    if (flags_at) put(madt_end + flags_at, 4, flags);
+    madt_end += n_bytes;
+    header(OTHER, "APIC", (uint32_t)(madt_end - OTHER));
+}
+
+Test(acpi, processors) {
+    build();
+    cr_assert_eq(acpi_count_processors(RSDP, read_memory), 0); /* no MADT */
+    memset(byte(OTHER), 0, 0x200);
+    madt_end = OTHER + 44;
+    header(OTHER, "APIC", 44);
+    cr_assert_eq(acpi_count_processors(RSDP, read_memory), 0);
+    madt(0, 8, 4, 1);
+    madt(1, 12, 0, 0); /* an I/O APIC */
+    madt(0, 8, 4, 0);  /* not there */
+    madt(0, 8, 4, 2);
+    madt(9, 16, 8, 1);
+    madt(9, 16, 8, 4);
+    cr_assert_eq(acpi_count_processors(RSDP, read_memory), 3);
+    madt(0, 6, 0, 0); /* too short to tell */
+    cr_assert_eq(acpi_count_processors(RSDP, read_memory), 3);
+    madt(0, 8, 4, 1);
+    put(madt_end - 7, 1, 9); /* longer than the table */
+    header(OTHER, "APIC", (uint32_t)(madt_end - OTHER));
+    cr_assert_eq(acpi_count_processors(RSDP, read_memory), 3);
+    put(madt_end - 7, 1, 0); /* one that never ends */
+    header(OTHER, "APIC", (uint32_t)(madt_end - OTHER));
+    cr_assert_eq(acpi_count_processors(RSDP, read_memory), 3);
+    *byte(OTHER + 20) ^= 1;
+    cr_assert_eq(acpi_count_processors(RSDP, read_memory), 0);
 }

@@ -1,11 +1,24 @@
-/* see acpi.h */
-#include "acpi.h"
+/* see acpi/acpi.h */
+#include <acpi/acpi.h>
 #include <string.h>
 
+#define RSDP1_BYTES     20u /* ACPI 1.0's, and what its checksum covers of any */
 #define RSDP_BYTES      36u
 #define HEADER_BYTES    36u
 #define MCFG_ENTRY      16u
 #define TABLE_MAX_BYTES 4096u
+
+#define RSDP_ALIGN        16u
+#define EBDA_SEGMENT      UINT64_C(0x40e)
+#define EBDA_SEARCH_BYTES 1024u
+#define ROM_SEARCH_AT     UINT64_C(0xe0000)
+#define ROM_SEARCH_BYTES  0x20000u
+
+#define MADT_ENTRIES    44u
+#define MADT_LOCAL_APIC 0u
+#define MADT_X2APIC     9u
+#define MADT_ENABLED    UINT32_C(1)
+#define MADT_CAPABLE    UINT32_C(2) /* "Online Capable" */
 
 #define FADT_MIN_BYTES   116u /* ACPI 1.0's, up to Flags */
 #define FADT_DSDT        40u
@@ -67,25 +80,83 @@ static size_t read_table(uint64_t at, acpi_read_fn *read, uint8_t *buf, size_t m
 /* Gives tables to use() until it takes one. */
 typedef bool use_fn(const uint8_t *table, size_t n_bytes, void *out);
 
-static bool find_table(uint64_t rsdp, acpi_read_fn *read, use_fn *use, void *out) {
-    static uint8_t xsdt[TABLE_MAX_BYTES], table[TABLE_MAX_BYTES]; /* the firmware's stack is small */
-    uint8_t r[RSDP_BYTES];
-    if (rsdp == 0 || !read(rsdp, r, RSDP_BYTES) || memcmp(r, "RSD PTR ", 8) || r[15] < 2 ||
-        !sums_to_zero(r, RSDP_BYTES))
-        return false;
-    size_t n = read_table(le(r + 24, 8), read, xsdt, sizeof xsdt);
-    if (n == 0 || memcmp(xsdt, "XSDT", 4)) return false;
-    for (size_t off = HEADER_BYTES; off + 8 <= n; off += 8) {
-        size_t m = read_table(le(xsdt + off, 8), read, table, sizeof table);
+/* Each table that a root table (n bytes at root) of pointers of such a size names. */
+static bool find_in_root(const uint8_t *root, size_t n, unsigned pointer_bytes, acpi_read_fn *read, use_fn *use,
+                         void *out) {
+    static uint8_t table[TABLE_MAX_BYTES]; /* the firmware's stack is small */
+    for (size_t off = HEADER_BYTES; off + pointer_bytes <= n; off += pointer_bytes) {
+        size_t m = read_table(le(root + off, pointer_bytes), read, table, sizeof table);
         if (m && use(table, m, out)) return true;
     }
     return false;
+}
+
+/* What an RSDP tells, if it is sound: the root table's address, and how long its pointers are; 0 if it is not. The
+ * newer one counts where there is one. */
+static unsigned root_of(uint64_t rsdp, acpi_read_fn *read, uint64_t *out) {
+    uint8_t r[RSDP_BYTES];
+    if (rsdp == 0 || !read(rsdp, r, RSDP1_BYTES) || memcmp(r, "RSD PTR ", 8) || !sums_to_zero(r, RSDP1_BYTES)) return 0;
+    *out = le(r + 16, 4);
+    if (r[15] < 2) return 4;
+    if (!read(rsdp, r, RSDP_BYTES) || !sums_to_zero(r, RSDP_BYTES)) return 0;
+    if (!le(r + 24, 8)) return 4;
+    *out = le(r + 24, 8);
+    return 8;
+}
+
+static bool find_table(uint64_t rsdp, acpi_read_fn *read, use_fn *use, void *out) {
+    static uint8_t root[TABLE_MAX_BYTES];
+    uint64_t at;
+    unsigned pointer_bytes = root_of(rsdp, read, &at);
+    size_t n = pointer_bytes ? read_table(at, read, root, sizeof root) : 0;
+    if (n == 0 || memcmp(root, pointer_bytes == 8 ? "XSDT" : "RSDT", 4)) return false;
+    return find_in_root(root, n, pointer_bytes, read, use, out);
+}
+
+static bool find_rsdp_in(uint64_t base, uint32_t n_bytes, acpi_read_fn *read, uint64_t *out) {
+    uint64_t root;
+    uint8_t signature[8];
+    for (uint64_t at = base; at < base + n_bytes; at += RSDP_ALIGN) {
+        if (!read(at, signature, sizeof signature) || memcmp(signature, "RSD PTR ", 8)) continue;
+        *out = at;
+        if (root_of(at, read, &root)) return true;
+    }
+    return false;
+}
+
+bool acpi_find_rsdp(acpi_read_fn *read, uint64_t *out) {
+    uint16_t segment;
+    if (read(EBDA_SEGMENT, &segment, sizeof segment) && segment &&
+        find_rsdp_in((uint64_t)segment << 4, EBDA_SEARCH_BYTES, read, out))
+        return true;
+    return find_rsdp_in(ROM_SEARCH_AT, ROM_SEARCH_BYTES, read, out);
 }
 
 static bool use_mcfg(const uint8_t *table, size_t n_bytes, void *out) { return acpi_mcfg_parse(table, n_bytes, out); }
 
 bool acpi_find_ecam(uint64_t rsdp, acpi_read_fn *read, struct acpi_ecam *out) {
     return find_table(rsdp, read, use_mcfg, out);
+}
+
+/* ---- processors ---- */
+
+static bool use_madt(const uint8_t *t, size_t n_bytes, void *out) {
+    uint32_t n = 0;
+    if (n_bytes < MADT_ENTRIES || memcmp(t, "APIC", 4)) return false;
+    for (size_t off = MADT_ENTRIES; off + 2 <= n_bytes && t[off + 1] >= 2 && t[off + 1] <= n_bytes - off;
+         off += t[off + 1]) {
+        uint64_t flags = 0;
+        if (t[off] == MADT_LOCAL_APIC && t[off + 1] >= 8) flags = le(t + off + 4, 4);
+        if (t[off] == MADT_X2APIC && t[off + 1] >= 16) flags = le(t + off + 8, 4);
+        if (flags & (MADT_ENABLED | MADT_CAPABLE)) n++;
+    }
+    memcpy(out, &n, sizeof n);
+    return true;
+}
+
+uint32_t acpi_count_processors(uint64_t rsdp, acpi_read_fn *read) {
+    uint32_t n = 0;
+    return find_table(rsdp, read, use_madt, &n) ? n : 0;
 }
 
 /* ---- sleep ---- */

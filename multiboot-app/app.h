@@ -1,0 +1,24 @@
+/* The parts of the multiboot application: first on the bare machine, then as the guest. */
+#ifndef MULTIBOOT_APP_H
+#define MULTIBOOT_APP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "bios.h"
+#include "mbi.h"
+#include "memmap.h"
+
+/* console.c: the BIOS's screen, and a serial port from con_add_serial() on */
+void con_add_serial(uint16_t port);
+void con_serial_only(uint16_t port); /* where there is no BIOS */
+void con_print(const char *text);
+void con_line(const char *a, const char *b, const char *c); /* the three in one line; NULL for none */
+
+/* direct.c: start the Linux kernel of module kernel, with module initrd if there is one, told *map. Returns only if it
+ * cannot: *out_why is one sentence. */
+void direct_start(const struct mbi *mbi, const struct memmap *map, struct bios_wipe wipe, const char **out_why);
+
+/* disk.c: start the boot sector of drive, as the BIOS would have. Returns as direct_start() does. */
+void disk_start(uint8_t drive, struct bios_wipe wipe, const char **out_why);
+
+#endif

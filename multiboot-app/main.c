@@ -1,0 +1,226 @@
+/* sekisho.elf: read the configuration, slip beneath the BIOS, start what comes next. */
+#include <acpi/acpi.h>
+#include <conf/conf.h>
+#include <crypt/wipe.h>
+#include <string.h>
+#include <vmm/vmm.h>
+#include "app.h"
+#include "head.h"
+#include "resident.h"
+#include "sekisho.h"
+
+#define CONF_NAME      "sekisho.conf"
+#define CONF_MAX_BYTES (64u << 10)
+#define REGION_BYTES   (UINT64_C(16) << 20)
+#define SERIAL_PORT    0x3f8u
+#define LOW_FIRST      0x10000u /* conventional memory below is left to the BIOS and to boot sectors */
+#define LOW_BLOCK_TOP  0x80000u
+#define CPUS_UNKNOWN   32u /* where no table tells how many there are */
+
+extern uint8_t vmm_image_start[], vmm_image_end[]; /* libvmm's linker script */
+
+static struct mbi mbi;
+static struct sekisho_settings settings;
+static struct memmap bios_map, guest_map;
+static struct vmm_range ram[VMM_MAX_RAM];
+static bool launched;
+
+static _Noreturn void halt(void) {
+    for (;;) __asm__ volatile("hlt");
+}
+
+/* Before launch, memory is as the loader and the BIOS left it, and mapped below 4 GiB. */
+static bool read_physical(uint64_t at, void *dst, size_t n_bytes) {
+    if (at > UINT32_MAX || n_bytes > UINT32_MAX - at) return false;
+    memcpy(dst, (const void *)(uintptr_t)at, n_bytes);
+    return true;
+}
+
+static struct vmm_range own_image(void) {
+    return (struct vmm_range){MULTIBOOT_BASE, (uint64_t)(vmm_image_end - vmm_image_start)};
+}
+
+static struct bios_wipe wipe_image(void) {
+    struct vmm_range r = own_image();
+    return (struct bios_wipe){(uint32_t)r.base, (uint32_t)r.n_bytes};
+}
+
+/* Conventional memory for the block, clear of the modules. */
+static uint32_t choose_block(void) {
+    uint32_t at = LOW_BLOCK_TOP;
+    for (uint32_t i = 0; i < mbi.n_modules && at > LOW_FIRST; i++) {
+        const struct mbi_module *m = &mbi.module[i];
+        if (m->base >= at + LOW_BLOCK_BYTES || at >= m->base + m->n_bytes) continue;
+        at -= (uint32_t)VMM_PAGE_BYTES;
+        i = UINT32_MAX; /* all of them again */
+    }
+    return at;
+}
+
+static void wipe_module(const struct mbi_module *m) { crypt_wipe((void *)(uintptr_t)m->base, m->n_bytes); }
+
+/* What the configuration says; a sentence on the console and false if it says nothing valid. */
+static bool read_conf(enum conf_on_error *out_on_error) {
+    static struct conf_error error;
+    static char message[CONF_MESSAGE_MAX + 64];
+    const struct mbi_module *m = mbi_find(&mbi, CONF_NAME);
+    if (!m || m->n_bytes > CONF_MAX_BYTES) {
+        con_line(CONF_NAME, m ? " is longer than 64 KiB" : " was not loaded as a module", NULL);
+        return false;
+    }
+    const char *text = (const char *)(uintptr_t)m->base;
+    *out_on_error = conf_on_error(text, m->n_bytes);
+    bool good = !conf_parse(text, m->n_bytes, &settings.conf, &error);
+    wipe_module(m);
+    if (good) return true;
+    conf_error_format(&error, CONF_NAME, message, sizeof message);
+    con_line(message, NULL, NULL);
+    return false;
+}
+
+static uint32_t read_acpi(void) {
+    struct acpi_ecam ecam = {0, 0, 0};
+    struct acpi_sleep sleep = {0, 0, 0, 0};
+    uint64_t rsdp;
+    if (!acpi_find_rsdp(read_physical, &rsdp)) return 0;
+    if (!acpi_find_ecam(rsdp, read_physical, &ecam)) ecam.base = 0;
+    if (!acpi_find_sleep(rsdp, read_physical, &sleep)) sleep.pm1a = 0;
+    settings.ecam = ecam.base;
+    settings.ecam_first_bus = ecam.first_bus;
+    settings.ecam_last_bus = ecam.last_bus;
+    settings.pm1a = sleep.pm1a;
+    settings.pm1b = sleep.pm1b;
+    settings.s5_pm1a = sleep.s5_pm1a;
+    settings.s5_pm1b = sleep.s5_pm1b;
+    return acpi_count_processors(rsdp, read_physical);
+}
+
+/* By channel 2 of the interval timer, which counts down from PIT_COUNT once. Source: 8254 data sheet, "Mode 0:
+ * Interrupt on Terminal Count"; port 61h as the PC has it: gate, speaker, output. */
+#define PIT_HZ    1193182u
+#define PIT_COUNT 11932u /* 10 ms */
+static uint64_t measure_tsc(void) {
+    uint32_t control = vmm_port_read(0x61, 1) & ~3u;
+    vmm_port_write(0x61, 1, control | 1);
+    vmm_port_write(0x43, 1, 0xb0); /* channel 2, low and high byte, mode 0 */
+    vmm_port_write(0x42, 1, PIT_COUNT & 0xff);
+    vmm_port_write(0x42, 1, PIT_COUNT >> 8);
+    uint64_t begin = __builtin_ia32_rdtsc(), t = begin;
+    while (!(vmm_port_read(0x61, 1) & 0x20) && t - begin < UINT64_C(1) << 32) t = __builtin_ia32_rdtsc();
+    vmm_port_write(0x61, 1, control);
+    return (t - begin) * PIT_HZ / PIT_COUNT;
+}
+
+/* What must stay as it is: the modules, and the image. */
+static uint32_t taken(struct vmm_range out[MBI_MAX_MODULES + 2]) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < mbi.n_modules; i++)
+        out[n++] = (struct vmm_range){mbi.module[i].base, mbi.module[i].n_bytes};
+    out[n++] = own_image();
+    out[n++] = (struct vmm_range){bios_buffer_address() - LOW_BUFFER, LOW_BLOCK_BYTES};
+    return n;
+}
+
+/* Where the hypervisor, the page to start processors through and the resident part will be; the guest's map without
+ * them. */
+static const char *place(struct vmm_launch *l, uint64_t *out_resident) {
+    struct vmm_range avoid[MBI_MAX_MODULES + 2];
+    uint32_t n = taken(avoid);
+    uint64_t conventional_end = (uint64_t)bios_conventional_kib() << 10, limit = UINT64_C(1) << 32;
+    const char *why = NULL;
+    if (bios_memory(&bios_map, &why)) return why;
+    if (!memmap_place(&bios_map, REGION_BYTES, VMM_REGION_ALIGN, VMM_REGION_ALIGN, limit, avoid, n, &l->region.v))
+        return "there is no contiguous memory below 4 GiB for the hypervisor";
+    if (!memmap_place(&bios_map, RESIDENT_BYTES + VMM_PAGE_BYTES, VMM_PAGE_BYTES, LOW_FIRST, conventional_end, avoid, n,
+                      out_resident))
+        return "there is no free conventional memory for starting processors";
+    l->region_bytes = REGION_BYTES;
+    l->low_page = hpa(*out_resident + RESIDENT_BYTES);
+    guest_map = bios_map;
+    if (memmap_reserve(&guest_map, l->region.v, REGION_BYTES) ||
+        memmap_reserve(&guest_map, *out_resident, RESIDENT_BYTES + VMM_PAGE_BYTES))
+        return "the BIOS's memory map has more ranges than can be kept";
+    return NULL;
+}
+
+static bool launch(uint64_t *out_resident) {
+    struct vmm_launch l = {.n_ram = 0};
+    uint32_t n_cpus = read_acpi();
+    struct vmm_range holes[] = {{settings.ecam, ((uint64_t)settings.ecam_last_bus + 1) << 20}};
+    const char *why = place(&l, out_resident);
+    int n_ram = why ? 0 : memmap_ram(&bios_map, holes, settings.ecam ? 1 : 0, ram, VMM_MAX_RAM);
+    if (n_ram < 0) why = "the BIOS's memory map has more ranges than can be kept";
+    if (!why) {
+        l.ram = ram;
+        l.n_ram = (uint32_t)n_ram;
+        l.max_cpus = n_cpus == 0 ? CPUS_UNKNOWN : n_cpus < VMM_MAX_CPUS ? n_cpus : VMM_MAX_CPUS;
+        l.stop_others = true;
+        l.tsc_hz = measure_tsc();
+        l.serial_port = settings.conf.console & CONF_CONSOLE_SERIAL ? SERIAL_PORT : 0;
+        l.setup = sekisho_setup;
+        l.arg = &settings;
+        l.arg_bytes = sizeof settings;
+        launched = !vmm_launch(&l, &why);
+    }
+    if (launched) return true;
+    con_line("not started: ", why, NULL);
+    if (l.region.v) crypt_wipe((void *)(uintptr_t)l.region.v, REGION_BYTES); /* it may hold copies of keys */
+    return false;
+}
+
+/* Comes back only with a sentence. */
+static void start_next(const struct memmap *map) {
+    const char *why;
+    if (mbi_find(&mbi, "kernel"))
+        direct_start(&mbi, map, wipe_image(), &why);
+    else
+        disk_start(BIOS_FIRST_DISK, wipe_image(), &why);
+    con_line(why, NULL, NULL);
+}
+
+static _Noreturn void failed(enum conf_on_error on_error) {
+    if (on_error == CONF_BOOT_UNPROTECTED && !launched) {
+        con_line("going on WITHOUT protection, as on-error = boot-unprotected asks", NULL, NULL);
+        start_next(&bios_map);
+    }
+    con_line("stopped; nothing was changed. Press a key to start the machine anew", NULL, NULL);
+    bios_wait_key();
+    bios_reset();
+}
+
+static _Noreturn void run(const char *why) {
+    enum conf_on_error on_error = CONF_STOP;
+    uint64_t resident;
+    con_line("Sekisho " SEKISHO_VERSION, NULL, NULL);
+    if (why) con_line(why, NULL, NULL);
+    bool good = !why && read_conf(&on_error);
+    if (good && (settings.conf.console & CONF_CONSOLE_SERIAL)) con_add_serial(SERIAL_PORT);
+    good = good && launch(&resident);
+    for (unsigned i = 0; i < CONF_KEYS_MAX; i++)
+        crypt_wipe(settings.conf.key[i].bytes, sizeof settings.conf.key[i].bytes);
+    if (!good) failed(on_error);
+    con_line("running beneath you", NULL, NULL);
+    bios_set_conventional_kib((uint32_t)(resident >> 10));
+    resident_install((uint32_t)resident, &guest_map);
+    start_next(&guest_map);
+    failed(CONF_STOP);
+}
+
+/* On the serial port, because nothing here knows how to reach that firmware's screen. */
+static _Noreturn void no_bios(void) {
+    con_serial_only(SERIAL_PORT);
+    con_line("this machine has UEFI firmware: start sekisho.efi instead", NULL, NULL);
+    halt();
+}
+
+_Noreturn void multiboot_main(uint32_t magic, uint32_t info, void *image);
+
+/* From head.S, before anything is relocated. */
+__attribute__((no_stack_protector)) _Noreturn void multiboot_main(uint32_t magic, uint32_t info, void *image) {
+    const char *why;
+    if (vmm_image_relocate(image)) halt(); /* built wrongly: nothing can be said */
+    int r = mbi_parse(magic, info, own_image(), read_physical, &mbi, &why);
+    if (mbi.has_efi) no_bios();
+    bios_init(choose_block());
+    run(r ? why : NULL);
+}

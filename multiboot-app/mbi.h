@@ -1,0 +1,41 @@
+/* What a multiboot loader says it has loaded, of either version. Everything is copied: of the loader's memory, only the
+ * modules' contents are needed afterwards. Pure; hostile information gets one sentence.
+ * Source: Multiboot Specification 0.6.96, 3.3 "Boot information format"; Multiboot2 Specification 2.0, 3.6 "Boot
+ * information format". */
+#ifndef MULTIBOOT_MBI_H
+#define MULTIBOOT_MBI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <vmm/vmm.h>
+
+#define MBI_MAX_MODULES 16u
+#define MBI_LINE_MAX    2048u /* bytes of a module's line, with its NUL */
+
+struct mbi_module {
+    uint64_t base, n_bytes; /* disjoint from all others and below 4 GiB, if not empty */
+    char line[MBI_LINE_MAX];
+};
+
+struct mbi {
+    bool has_efi; /* the machine's firmware is UEFI: it has no BIOS */
+    uint32_t n_modules;
+    struct mbi_module module[MBI_MAX_MODULES];
+};
+
+/* Copies n_bytes at a physical address; false where it must not. */
+typedef bool mbi_read_fn(uint64_t at, void *dst, size_t n_bytes);
+
+/* magic, info: EAX and EBX as the loader left them. own: where this program lies. 0, or negative with *out_why one
+ * sentence; *out then holds the modules before the one that is wrong. */
+int mbi_parse(uint32_t magic, uint32_t info, struct vmm_range own, mbi_read_fn *read, struct mbi *out,
+              const char **out_why) VMM_MUST_CHECK;
+
+/* The first module of that name, NULL if there is none. Its name is the first word of its line, without the path before
+ * it: GRUB gives what stands behind the file's name, iPXE the image's name and then its arguments. */
+const struct mbi_module *mbi_find(const struct mbi *m, const char *name);
+/* What stands behind the name: a C string. */
+const char *mbi_args(const struct mbi_module *m);
+
+#endif
