@@ -3,7 +3,7 @@
 #include <conf/conf.h>
 #include <crypt/wipe.h>
 #include <string.h>
-#include <vmm/vmm.h>
+#include <vmm/range.h>
 #include "app.h"
 #include "head.h"
 #include "resident.h"
@@ -15,7 +15,11 @@
 #define SERIAL_PORT    0x3f8u
 #define LOW_FIRST      0x10000u /* conventional memory below is left to the BIOS and to boot sectors */
 #define LOW_BLOCK_TOP  0x80000u
-#define CPUS_UNKNOWN   32u /* where no table tells how many there are */
+#define FIRST_MIB      UINT64_C(0x100000)
+#define MAPPED_END     (UINT64_C(1) << 32) /* by head.S */
+#define CPUS_UNKNOWN   32u                 /* where no table tells how many there are */
+
+#define TOO_MANY_RANGES "the BIOS's memory map has more ranges than can be kept"
 
 extern uint8_t vmm_image_start[], vmm_image_end[]; /* libvmm's linker script */
 
@@ -126,7 +130,7 @@ static uint32_t taken(struct vmm_range out[MBI_MAX_MODULES + 2]) {
 static const char *place(struct vmm_launch *l, uint64_t *out_resident) {
     struct vmm_range avoid[MBI_MAX_MODULES + 2];
     uint32_t n = taken(avoid);
-    uint64_t conventional_end = (uint64_t)bios_conventional_kib() << 10, limit = UINT64_C(1) << 32;
+    uint64_t conventional_end = (uint64_t)bios_conventional_kib() << 10, limit = MAPPED_END;
     const char *why = NULL;
     if (bios_memory(&bios_map, &why)) return why;
     if (!memmap_place(&bios_map, REGION_BYTES, VMM_REGION_ALIGN, VMM_REGION_ALIGN, limit, avoid, n, &l->region.v))
@@ -139,8 +143,25 @@ static const char *place(struct vmm_launch *l, uint64_t *out_resident) {
     guest_map = bios_map;
     if (memmap_reserve(&guest_map, l->region.v, REGION_BYTES) ||
         memmap_reserve(&guest_map, *out_resident, RESIDENT_BYTES + VMM_PAGE_BYTES))
-        return "the BIOS's memory map has more ranges than can be kept";
+        return TOO_MANY_RANGES;
     return NULL;
+}
+
+/* What the boot loader has left in free memory, copies of the configuration and of key files among it. */
+static int wipe_free(void) {
+    static struct vmm_range list[VMM_MAX_RAM];
+    struct vmm_range avoid[MBI_MAX_MODULES + 2];
+    uint32_t n_avoid = taken(avoid);
+    int n = 0;
+    for (uint32_t i = 0; i < bios_map.n && n >= 0; i++) {
+        const struct memmap_entry *e = &bios_map.entry[i];
+        if (e->type != MEMMAP_USABLE || e->base < FIRST_MIB || e->base + e->n_bytes > MAPPED_END) continue;
+        n = vmm_range_add(list, (uint32_t)n, VMM_MAX_RAM, (struct vmm_range){e->base, e->n_bytes});
+    }
+    for (uint32_t i = 0; i < n_avoid && n >= 0; i++)
+        if (avoid[i].n_bytes) n = vmm_range_remove(list, (uint32_t)n, VMM_MAX_RAM, avoid[i]);
+    for (int i = 0; i < n; i++) memset((void *)(uintptr_t)list[i].base, 0, list[i].n_bytes);
+    return n;
 }
 
 static bool launch(uint64_t *out_resident) {
@@ -148,8 +169,9 @@ static bool launch(uint64_t *out_resident) {
     uint32_t n_cpus = read_acpi();
     struct vmm_range holes[] = {{settings.ecam, ((uint64_t)settings.ecam_last_bus + 1) << 20}};
     const char *why = place(&l, out_resident);
+    if (!why && wipe_free() < 0) why = TOO_MANY_RANGES;
     int n_ram = why ? 0 : memmap_ram(&bios_map, holes, settings.ecam ? 1 : 0, ram, VMM_MAX_RAM);
-    if (n_ram < 0) why = "the BIOS's memory map has more ranges than can be kept";
+    if (n_ram < 0) why = TOO_MANY_RANGES;
     if (!why) {
         l.ram = ram;
         l.n_ram = (uint32_t)n_ram;
@@ -164,7 +186,7 @@ static bool launch(uint64_t *out_resident) {
     }
     if (launched) return true;
     con_line("not started: ", why, NULL);
-    if (l.region.v) crypt_wipe((void *)(uintptr_t)l.region.v, REGION_BYTES); /* it may hold copies of keys */
+    if (l.region.v) memset((void *)(uintptr_t)l.region.v, 0, REGION_BYTES); /* it may hold copies of keys */
     return false;
 }
 

@@ -5,6 +5,7 @@
     tools/bochs.py --loader build/product/sekisho.efi --job cpus     below Sekisho, no policy for the disk
     tools/bochs.py --loader F --disk disk.img --job fs,verify        below Sekisho, its partition 2 encrypted
     tools/bochs.py --loader F --shell                                only to the UEFI shell, as Sekisho's guest
+    tools/bochs.py --loader build/product/sekisho.elf --boot grub --disk disk.img     with a BIOS; see tools/vm.py
 
 The twin of tools/vm.py, with the same exit codes. Bochs runs 30 to 80 million instructions a second on a core of its own. The
 UEFI shell comes after 0.6 thousand million, Debian's first process with two processors after 8, of which its kernel takes 5
@@ -23,10 +24,12 @@ import threading
 import time
 
 import disk as disks
+import grub
 import guest
 import vm
 
 FIRMWARE = "/usr/share/ovmf/OVMF.fd"
+BIOS = "/usr/share/bochs/BIOS-bochs-latest"
 VGA = "/usr/share/vgabios/vgabios.bin"
 CYLINDER = 16 * 63 * disks.SECTOR  # disk images are whole cylinders
 ESP_BYTES = 100 * CYLINDER
@@ -50,6 +53,7 @@ vgaromimage: file={vga}
 pci: enabled=1, chipset=i440fx
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=disk, mode=flat, path={disk}
+boot: disk
 com1: enabled=1, mode=file, dev=/dev/fd/{serial}
 display_library: rfb, options="timeout=0"
 sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
@@ -118,8 +122,14 @@ class Machine(vm.Machine):
         return f"{command}: Bochs cannot be asked; see {self.folder}/bochs.log"
 
 
+def start_bios(folder, image, files, **options):
+    """As start(), with a BIOS; files: from vm.bios_files()."""
+    grub.install(image)
+    return start(folder, files, image=image, firmware=BIOS, **options)
+
+
 def start(folder, files, smp=1, memory=512, model="corei7_skylake_x", image=None, reboot=False, info="ignore", ips=IPS,
-          on_line=None):
+          on_line=None, firmware=FIRMWARE):
     """Put the files on partition 1 of the image (DISK_MIB large), or on a FAT disk without partitions, as the only disk,
     and switch the machine on."""
     folder = pathlib.Path(folder)
@@ -133,7 +143,7 @@ def start(folder, files, smp=1, memory=512, model="corei7_skylake_x", image=None
             f.truncate(ESP_BYTES)
         disks.fat_format(disk, ESP_BYTES // disks.SECTOR)
         disks.fat_put(disk, files)
-    rc = RC.format(model=model, smp=smp, memory=memory, reboot=int(reboot), firmware=FIRMWARE, vga=VGA, disk=disk,
+    rc = RC.format(model=model, smp=smp, memory=memory, reboot=int(reboot), firmware=firmware, vga=VGA, disk=disk,
                    folder=folder, info=info, ips=ips, serial="{serial}")
     return Machine(folder, rc, on_line)
 
@@ -161,6 +171,7 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--loader", help="the UEFI application to start before the kernel; none: natively")
     p.add_argument("--shell", action="store_true", help="stop at the UEFI shell")
+    p.add_argument("--boot", choices=["shell", "grub", "modules"], default="shell")
     p.add_argument("--job", default="cpus", help="jobs, separated by commas")
     p.add_argument("--append", default="quiet", help="more kernel command line")
     p.add_argument("--disk", help="disk image; made if there is none, as tools/disk.py create DISK 252 does")
@@ -180,9 +191,16 @@ def main():
     folder = pathlib.Path(a.folder or tempfile.mkdtemp(prefix="sekisho-bochs."))
     if a.disk and not os.path.exists(a.disk):
         disks.create(a.disk, DISK_MIB)
-    files = boot_files(a.job, a.loader, a.shell, a.append, a.smp, a.disk, a.ips)
-    with start(folder, files, a.smp, a.memory, a.model, a.disk, a.reboot, a.info, a.ips,
-               lambda line: print(f"{time.monotonic() - begin:7.2f} | {line}", flush=True)) as machine:
+    where = {"smp": a.smp, "memory": a.memory, "model": a.model, "reboot": a.reboot, "info": a.info, "ips": a.ips,
+             "on_line": lambda line: print(f"{time.monotonic() - begin:7.2f} | {line}", flush=True)}
+    if a.boot != "shell":
+        files = vm.bios_files(a.job, a.loader, disks.conf(a.disk, serial=SERIAL), a.boot,
+                              f"tsc_early_khz={a.ips // 1000} disk={SERIAL} {a.append}")
+        machine = start_bios(folder, a.disk, files, **where)
+    else:
+        files = boot_files(a.job, a.loader, a.shell, a.append, a.smp, a.disk, a.ips)
+        machine = start(folder, files, image=a.disk, **where)
+    with machine:
         begin = machine.start
         print(f"bochs: everything about this run is in {folder}", flush=True)
         try:

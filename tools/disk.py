@@ -29,6 +29,13 @@ TYPE_ESP = uuid.UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
 TYPE_LINUX = uuid.UUID("0fc63daf-8483-4772-8e79-3d69d8477de4")
 
 
+def make_bootable(image):
+    """Some BIOSes start only a disk with an active partition; the protective one will do."""
+    with open(image, "r+b") as f:
+        f.seek(446)
+        f.write(b"\x80")
+
+
 def guest_end(image):
     """The first sector after partition 2: the last MiB belongs to the second partition table."""
     return os.path.getsize(image) // SECTOR - 2048

@@ -4,6 +4,7 @@
     tools/vm.py --job fs,verify                                             natively
     tools/vm.py --loader build/product/sekisho.efi --job fs,verify          below Sekisho, disk encrypted
     tools/vm.py --loader F --conf FILE --smp 4 --disk disk.img --job verify --boot next
+    tools/vm.py --loader build/product/sekisho.elf --boot grub --job fs     on a machine with a BIOS
     tools/vm.py --loader F --job cpus --int-log int.log -- -d guest_errors  further arguments go to QEMU
 
 The jobs, separated by commas, are the functions job_* of tools/guest/init, and reboot, poweroff, shell. Exit code: 0 the
@@ -14,6 +15,9 @@ Without --disk a new 256 MiB disk is made; with it, it is made if it does not ex
 sekisho.conf that tools/disk.py writes for this disk. --boot shell: the UEFI shell starts sekisho.efi, which returns to it,
 then the kernel. --boot next: the loader is \\EFI\\BOOT\\BOOTX64.EFI and starts the kernel itself. --esp: where these files
 are: virtio (a disk of its own, not mediated), ahci (the same on the second port), disk (partition 1 of the guest's disk).
+
+With a BIOS, --boot grub: GRUB on the guest's disk loads sekisho.elf, which starts the disk again, and this time GRUB loads
+the kernel. --boot modules: GRUB gives the kernel to sekisho.elf. --boot direct: QEMU loads sekisho.elf and the kernel.
 """
 
 import argparse
@@ -35,11 +39,13 @@ import time
 import tty
 
 import disk as disks
+import grub
 import guest
 
 OVMF_CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 OVMF_VARS = "/usr/share/OVMF/OVMF_VARS_4M.fd"
 TIME_FACTOR = float(os.environ.get("SEKISHO_TIME_FACTOR", "1"))  # for machines slower than two ordinary cores
+BIOS_BOOTS = ["grub", "modules", "direct"]
 MACHINES = {"ahci": "q35", "ide": "pc"}  # by what they have built in
 CONTROL = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][A-Z0-9]|[\x00-\x08\x0b-\x1f]")
 
@@ -184,6 +190,53 @@ def boot_files(job, loader=None, conf="", boot="shell", append="quiet"):
     return files
 
 
+def bios_files(job, loader=None, conf="", boot="grub", append="quiet"):
+    """What lies on partition 1 of a disk that a BIOS starts."""
+    folder = guest.build()
+    kernel = f"console=ttyS0 panic=-1 {append} job={job}"
+    files = {"vmlinuz.efi": folder / "vmlinuz.efi", "initrd.gz": folder / "initrd.gz"}
+    entry = [f"linux /vmlinuz.efi {kernel}", "initrd /initrd.gz"]
+    modules = [("sekisho.conf", "sekisho.conf")]
+    if loader:
+        files["sekisho.elf"], files["sekisho.conf"] = pathlib.Path(loader), conf.encode()
+        if boot == "modules":
+            modules += [("vmlinuz.efi", f"kernel {kernel}"), ("initrd.gz", "initrd")]
+            entry = []
+    files["grub/grub.cfg"] = grub.menu(entry, "sekisho.elf" if loader else None, modules).encode()
+    return files
+
+
+def direct_arguments(folder, files):
+    """For QEMU to load the files of bios_files() itself: a module's name is its file's."""
+    kernel = re.search(rb"^linux \S+ (.*)$", files["grub/grub.cfg"], re.M).group(1).decode().replace(",", ",,")
+    for name, file in (("kernel", "vmlinuz.efi"), ("initrd", "initrd.gz")):
+        shutil.copyfile(files[file], folder / name)
+    if "sekisho.elf" not in files:
+        return ["-kernel", folder / "kernel", "-initrd", folder / "initrd", "-append", kernel.replace(",,", ",")]
+    (folder / "sekisho.conf").write_bytes(files["sekisho.conf"])
+    modules = [folder / "sekisho.conf", f"{folder}/kernel {kernel}", folder / "initrd"]
+    return ["-kernel", files["sekisho.elf"], "-initrd", ",".join(map(str, modules))]
+
+
+def start_bios(folder, image, files, smp=2, memory=1024, cpu="max", bus="ahci", boot="grub", reboot=False, on_line=None,
+               extra=()):
+    """As start(), on a machine with a BIOS. files: from bios_files(); they go to partition 1 of the guest's disk."""
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    argv = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-M", MACHINES[bus], "-m", str(memory), "-smp", str(smp),
+            "-display", "none", "-monitor", "none", "-net", "none", "-chardev", "stdio,id=console,signal=off",
+            "-serial", "chardev:console", "-drive", f"if=none,id=guest,format=raw,file={image}",
+            "-device", f"ide-hd,drive=guest,bus=ide.0,serial={disks.SERIAL}"]
+    if boot == "direct":
+        argv += map(str, direct_arguments(folder, files))
+    else:
+        disks.fat_put(f"{image}@@{disks.ESP_FIRST * disks.SECTOR}", files)
+        grub.install(image)
+    if not reboot:
+        argv += ["-no-reboot"]
+    return Machine([*argv, *extra], folder, on_line)
+
+
 def start(folder, image, files, smp=2, memory=1024, cpu="max", bus="ahci", esp="virtio", reboot=False, on_line=None,
           extra=()):
     """Put the files where the firmware finds them and switch the machine on. folder: for everything that this machine
@@ -274,7 +327,7 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--loader", help="the UEFI application to start before the kernel; none: natively")
     p.add_argument("--conf", help="its sekisho.conf (default: made for the disk)")
-    p.add_argument("--boot", choices=["shell", "next"], default="shell")
+    p.add_argument("--boot", choices=["shell", "next", *BIOS_BOOTS], default="shell")
     p.add_argument("--bus", choices=sorted(MACHINES), default="ahci", help="the disk's controller")
     p.add_argument("--esp", choices=["virtio", "ahci", "disk"], default="virtio")
     p.add_argument("--job", default="cpus", help="jobs, separated by commas")
@@ -300,9 +353,14 @@ def main():
         disks.create(image)
     conf = pathlib.Path(a.conf).read_text() if a.conf else disks.conf(image)
     extra = [*a.qemu, *(["-d", "int,cpu_reset", "-D", a.int_log] if a.int_log else [])]
-    files = boot_files(a.job, a.loader, conf, a.boot, a.append)
-    with start(folder, image, files, a.smp, a.memory, a.cpu, a.bus, a.esp, a.reboot or ",reboot" in f",{a.job}",
-               lambda line: print(f"{time.monotonic() - begin:7.2f} | {line}", flush=True), extra) as machine:
+    where = {"smp": a.smp, "memory": a.memory, "cpu": a.cpu, "bus": a.bus, "extra": extra,
+             "reboot": a.reboot or ",reboot" in f",{a.job}",
+             "on_line": lambda line: print(f"{time.monotonic() - begin:7.2f} | {line}", flush=True)}
+    if a.boot in BIOS_BOOTS:
+        machine = start_bios(folder, image, bios_files(a.job, a.loader, conf, a.boot, a.append), boot=a.boot, **where)
+    else:
+        machine = start(folder, image, boot_files(a.job, a.loader, conf, a.boot, a.append), esp=a.esp, **where)
+    with machine:
         begin = machine.start
         print(f"vm: everything about this run is in {folder}", flush=True)
         try:

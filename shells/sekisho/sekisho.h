@@ -21,4 +21,10 @@ int sekisho_setup(struct vmm *vmm, void *arg);
  * Where the ports are not known or taken, a line of the log says that nothing guards them. Context: setup; once. */
 void sekisho_sleep_init(struct vmm *vmm, const struct sekisho_settings *settings);
 
+/* Keep address line 20 on, which a PC's guest can switch off: a processor that obeys would then find the hypervisor's
+ * own memory in the wrong place. (Intel's do not in VMX operation, and not every AMD can be told not to.) The price is
+ * an exit for each access to the keyboard controller. 0 or negative, and then set-up has been declined. Context: setup;
+ * once. Source: Intel SDM Volume 3C, 23.8 "Restrictions on VMX Operation"; APM Volume 2, 15.30.1 "VM_CR MSR". */
+int sekisho_a20_init(struct vmm *vmm);
+
 #endif

@@ -179,6 +179,7 @@ int sekisho_setup(struct vmm *vmm, void *arg) {
         return -1;
     }
     sekisho_sleep_init(vmm, s);
+    if (sekisho_a20_init(vmm)) return -1;
     int r = init_controllers(p);
     if (r) release_controllers(p);
     p->started = true;

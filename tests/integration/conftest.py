@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -23,6 +24,7 @@ import vm  # noqa: E402
 
 NATIVE = os.environ.get("SEKISHO_NATIVE") == "1"
 LOADER = pathlib.Path(os.environ.get("SEKISHO_LOADER") or ROOT / "build/product/sekisho.efi")
+LOADER_BIOS = pathlib.Path(os.environ.get("SEKISHO_LOADER_BIOS") or ROOT / "build/product/sekisho.elf")
 RUNS = pathlib.Path(os.environ.get("SEKISHO_RUNS") or ROOT / "build/integration/runs")
 BANNER = re.compile(r"^\W*sekisho: ", re.M)
 
@@ -36,8 +38,8 @@ class Lab:
         self.folder, self.bus, self.n_boots = folder, bus, 0
         self.image = disks.create(folder / "disk.img", mib)
 
-    def conf(self, boot=""):
-        return disks.conf(self.image, boot)
+    def conf(self, boot="", serial=disks.SERIAL):
+        return disks.conf(self.image, boot, serial)
 
     def start(self, job, smp=2, boot="next", esp="disk", conf=None, append="quiet", reboot=False, loader=LOADER, extra=()):
         """Switch a machine on; the caller follows it."""
@@ -51,14 +53,27 @@ class Lab:
     def boot(self, job, seconds=300, **options):
         """Run jobs to their end, the machine's power-off included. Returns the console's text."""
         with self.start(job, reboot="reboot" in job, **options) as machine:
-            try:
-                assert vm.run(machine, seconds), f"the guest failed; console: {machine.log_path}"
-                machine.wait_end(60)
-            except vm.Timeout:
-                (machine.folder / "registers.txt").write_text(machine.monitor("info registers -a"))
-                raise
-            active(machine.text)
-            return machine.text
+            return self.finish(machine, seconds)
+
+    def boot_bios(self, job, seconds=300, smp=2, boot="grub", extra=()):
+        """The same on a machine with a BIOS."""
+        self.n_boots += 1
+        loader = None if NATIVE else LOADER_BIOS
+        assert NATIVE or loader.exists(), f"{loader} is not built"
+        files = vm.bios_files(job, loader, self.conf(), boot)
+        with vm.start_bios(self.folder / f"boot{self.n_boots}", self.image, files, smp=smp, bus=self.bus, boot=boot,
+                           reboot="reboot" in job, extra=extra) as machine:
+            return self.finish(machine, seconds)
+
+    def finish(self, machine, seconds):
+        try:
+            assert vm.run(machine, seconds), f"the guest failed; console: {machine.log_path}"
+            machine.wait_end(60)
+        except vm.Timeout:
+            (machine.folder / "registers.txt").write_text(machine.monitor("info registers -a"))
+            raise
+        active(machine.text)
+        return machine.text
 
     def boot_bochs(self, job, smp, model, seconds=1200):
         """The same in Bochs, where no power-off of Linux can be seen."""
@@ -107,6 +122,20 @@ def check_files(lab, text):
         data = out.read_bytes()
         assert hashlib.sha256(data).hexdigest() == digest, f"{name}: what lies on the disk is not what was written"
         assert data.count(disks.MARKER) == len(data) // disks.SECTOR
+
+
+def wait_screen(machine, text, seconds):
+    """Wait until a text is on the screen of a machine in QEMU, whose VGA memory shows characters; the whole screen."""
+    deadline = time.monotonic() + seconds * vm.TIME_FACTOR
+    path = machine.folder / "screen"
+    while True:
+        machine.monitor(f'pmemsave 0xb8000 4000 "{path}"')
+        cells = path.read_bytes()[::2] if path.exists() else b""
+        lines = [cells[at:at + 80].decode("ascii", "replace").rstrip() for at in range(0, len(cells), 80)]
+        if text in (screen := "\n".join(lines)):
+            return screen
+        assert time.monotonic() < deadline, screen
+        time.sleep(0.2)
 
 
 def seen(processor, bus, smp, what):

@@ -19,14 +19,19 @@ _start:
     calll bios_main
 1:  hlt
     jmp 1b
-    .balign 8
+    .globl drive
+drive:
+    .byte 0
+    .org 0x180                          # for whoever puts this on a disk: where it is, and where it may write
 rest:                                   # Device Address Packet
     .byte 16, 0
     .word n_rest, 0x7e00, 0
     .quad 1
-    .globl drive
-drive:
-    .byte 0
+    .globl encrypted, clear
+encrypted:
+    .long 0
+clear:
+    .long 0
     .org 510
     .word 0xaa55
 
