@@ -32,6 +32,8 @@ EFI_STATUS files_init(struct app_files *f, EFI_HANDLE image, EFI_SYSTEM_TABLE *s
  * names, from the root of our volume if it begins with a backslash, else beside the application; without the option,
  * name. */
 EFI_STATUS files_read_conf(struct app_files *f, const char *name, UINTN max_bytes, void **out, UINTN *out_bytes);
+/* The same for a file beside the configuration. MUST: name is at most CONF_FILE_MAX characters. */
+EFI_STATUS files_read(struct app_files *f, const char *name, UINTN max_bytes, void **out, UINTN *out_bytes);
 void files_free(struct app_files *f, void *p, UINTN n_bytes); /* wipes it first */
 /* Load and start another application: path (UTF-8, from the root) on our own volume, else on any that has it.
  * Does not return if that one takes over the machine. */

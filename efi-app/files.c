@@ -81,13 +81,8 @@ static UINTN conf_option(const struct app_files *f, CHAR16 *out) {
     return 0;
 }
 
-EFI_STATUS files_read_conf(struct app_files *f, const char *name, UINTN max_bytes, void **out, UINTN *out_bytes) {
-    static CHAR16 path[PATH_MAX_UNITS];
+static EFI_STATUS read_path(struct app_files *f, CHAR16 *path, UINTN max_bytes, void **out, UINTN *out_bytes) {
     EFI_FILE *root, *file;
-    if (conf_option(f, path) == 0) {
-        UINTN n = own_directory(f, path);
-        (void)conf_utf16(name, path + n, PATH_MAX_UNITS - n);
-    }
     EFI_STATUS s = open_volume(f, f->loaded->DeviceHandle, &root);
     if (EFI_ERROR(s)) return s;
     s = root->Open(root, &file, path, EFI_FILE_MODE_READ, 0);
@@ -97,6 +92,24 @@ EFI_STATUS files_read_conf(struct app_files *f, const char *name, UINTN max_byte
     }
     root->Close(root);
     return s;
+}
+
+EFI_STATUS files_read_conf(struct app_files *f, const char *name, UINTN max_bytes, void **out, UINTN *out_bytes) {
+    static CHAR16 path[PATH_MAX_UNITS];
+    if (conf_option(f, path) == 0) {
+        UINTN n = own_directory(f, path);
+        (void)conf_utf16(name, path + n, PATH_MAX_UNITS - n);
+    }
+    return read_path(f, path, max_bytes, out, out_bytes);
+}
+
+EFI_STATUS files_read(struct app_files *f, const char *name, UINTN max_bytes, void **out, UINTN *out_bytes) {
+    static CHAR16 path[PATH_MAX_UNITS + CONF_FILE_MAX];
+    UINTN n = conf_option(f, path);
+    while (n > 0 && path[n - 1] != '\\') n--;
+    if (n == 0) n = own_directory(f, path);
+    (void)conf_utf16(name, path + n, CONF_FILE_MAX + 1);
+    return read_path(f, path, max_bytes, out, out_bytes);
 }
 
 void files_free(struct app_files *f, void *p, UINTN n_bytes) {

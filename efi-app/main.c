@@ -64,6 +64,31 @@ static bool read_conf(enum conf_on_error *out_on_error) {
     return false;
 }
 
+static bool read_key(struct conf_key *key) {
+    const char *why = "cannot be read";
+    void *data;
+    UINTN n_bytes;
+    EFI_STATUS s = files_read(&files, key->file, CONF_KEY_MAX, &data, &n_bytes);
+    bool good = s == EFI_BAD_BUFFER_SIZE && !conf_key_set(key, NULL, 0, &why); /* for its sentence */
+    if (!EFI_ERROR(s)) {
+        good = !conf_key_set(key, data, n_bytes, &why);
+        files_free(&files, data, n_bytes);
+    }
+    if (!good) con_line(key->file, " ", why);
+    return good;
+}
+
+static bool read_keys(void) {
+    bool in_text = false;
+    for (unsigned i = 0; i < settings.conf.n_keys; i++) {
+        struct conf_key *key = &settings.conf.key[i];
+        if (key->file[0] && !read_key(key)) return false;
+        in_text = in_text || !key->file[0];
+    }
+    if (in_text) con_line("keys stand in " CONF_NAME " itself: good for development only", NULL, NULL);
+    return true;
+}
+
 static bool launch(EFI_SYSTEM_TABLE *st) {
     struct vmm_launch l;
     const char *why;
@@ -112,9 +137,7 @@ static EFI_STATUS run(EFI_HANDLE image, EFI_SYSTEM_TABLE *st) {
     st->BootServices->SetWatchdogTimer(0, 0, 0, NULL); /* a person may be reading */
     bool good = !EFI_ERROR(files_init(&files, image, st)) && read_conf(&on_error);
     if (good && (settings.conf.console & CONF_CONSOLE_SERIAL)) con_add_serial(SERIAL_PORT);
-    if (good && settings.conf.n_keys)
-        con_line("keys stand in " CONF_NAME " itself: good for development only", NULL, NULL);
-    good = good && launch(st);
+    good = good && read_keys() && launch(st);
     for (unsigned i = 0; i < CONF_KEYS_MAX; i++)
         crypt_wipe(settings.conf.key[i].bytes, sizeof settings.conf.key[i].bytes);
     if (!good) return failed(st, on_error);

@@ -18,7 +18,8 @@ void con_line(const char *a, const char *b, const char *c); /* the three in one 
  * cannot: *out_why is one sentence. */
 void direct_start(const struct mbi *mbi, const struct memmap *map, struct bios_wipe wipe, const char **out_why);
 
-/* disk.c: start the boot sector of drive, as the BIOS would have. Returns as direct_start() does. */
+/* disk.c: start the boot sector of drive, or what a CD wants to have started, as the BIOS would have. Returns as
+ * direct_start() does. */
 void disk_start(uint8_t drive, struct bios_wipe wipe, const char **out_why);
 
 #endif

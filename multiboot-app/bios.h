@@ -9,10 +9,8 @@
 #include "low.h"
 #include "memmap.h"
 
-#define BIOS_FIRST_DISK 0x80u
-#define BIOS_FIRST_CD   0xe0u
-#define BIOS_CF         0x1u
-#define BOOT_SECTOR     0x7c00u
+#define BIOS_CF     0x1u
+#define BOOT_SECTOR 0x7c00u
 
 /* First. block: LOW_BLOCK_BYTES of conventional memory, on a page, that are ours from now on. */
 void bios_init(uint32_t block);

@@ -75,11 +75,35 @@ static bool read_conf(enum conf_on_error *out_on_error) {
     const char *text = (const char *)(uintptr_t)m->base;
     *out_on_error = conf_on_error(text, m->n_bytes);
     bool good = !conf_parse(text, m->n_bytes, &settings.conf, &error);
+    if (!good) conf_rescue_next(text, m->n_bytes, &settings.conf);
     wipe_module(m);
     if (good) return true;
     conf_error_format(&error, CONF_NAME, message, sizeof message);
     con_line(message, NULL, NULL);
     return false;
+}
+
+static bool read_key(struct conf_key *key) {
+    const struct mbi_module *m = mbi_find(&mbi, key->file);
+    const char *why = "was not loaded as a module";
+    bool good = m && !conf_key_set(key, (const void *)(uintptr_t)m->base, m->n_bytes, &why);
+    if (!good) con_line(key->file, " ", why);
+    return good;
+}
+
+static bool read_keys(void) {
+    bool in_text = false, good = true;
+    for (unsigned i = 0; i < settings.conf.n_keys && good; i++) {
+        struct conf_key *key = &settings.conf.key[i];
+        if (key->file[0]) good = read_key(key);
+        in_text = in_text || !key->file[0];
+    }
+    for (unsigned i = 0; i < settings.conf.n_keys; i++) { /* not before: two may share a file */
+        const struct mbi_module *m = settings.conf.key[i].file[0] ? mbi_find(&mbi, settings.conf.key[i].file) : NULL;
+        if (m) wipe_module(m);
+    }
+    if (good && in_text) con_line("keys stand in " CONF_NAME " itself: good for development only", NULL, NULL);
+    return good;
 }
 
 static uint32_t read_acpi(void) {
@@ -196,7 +220,7 @@ static void start_next(const struct memmap *map) {
     if (mbi_find(&mbi, "kernel"))
         direct_start(&mbi, map, wipe_image(), &why);
     else
-        disk_start(BIOS_FIRST_DISK, wipe_image(), &why);
+        disk_start(settings.conf.drive, wipe_image(), &why);
     con_line(why, NULL, NULL);
 }
 
@@ -217,7 +241,7 @@ static _Noreturn void run(const char *why) {
     if (why) con_line(why, NULL, NULL);
     bool good = !why && read_conf(&on_error);
     if (good && (settings.conf.console & CONF_CONSOLE_SERIAL)) con_add_serial(SERIAL_PORT);
-    good = good && launch(&resident);
+    good = good && read_keys() && launch(&resident);
     for (unsigned i = 0; i < CONF_KEYS_MAX; i++)
         crypt_wipe(settings.conf.key[i].bytes, sizeof settings.conf.key[i].bytes);
     if (!good) failed(on_error);

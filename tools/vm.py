@@ -190,13 +190,13 @@ def boot_files(job, loader=None, conf="", boot="shell", append="quiet"):
     return files
 
 
-def bios_files(job, loader=None, conf="", boot="grub", append="quiet"):
-    """What lies on partition 1 of a disk that a BIOS starts."""
+def bios_files(job, loader=None, conf="", boot="grub", append="quiet", modules=()):
+    """What lies on partition 1 of a disk that a BIOS starts. modules: further (file, line) pairs for sekisho.elf."""
     folder = guest.build()
     kernel = f"console=ttyS0 panic=-1 {append} job={job}"
     files = {"vmlinuz.efi": folder / "vmlinuz.efi", "initrd.gz": folder / "initrd.gz"}
     entry = [f"linux /vmlinuz.efi {kernel}", "initrd /initrd.gz"]
-    modules = [("sekisho.conf", "sekisho.conf")]
+    modules = [("sekisho.conf", "sekisho.conf"), *modules]
     if loader:
         files["sekisho.elf"], files["sekisho.conf"] = pathlib.Path(loader), conf.encode()
         if boot == "modules":

@@ -43,8 +43,9 @@ static void check_key(const struct conf *c, unsigned key) {
     const struct conf_key *k = &c->key[key];
     bool used = false;
     REQUIRE(k->name[0] != '\0' && memchr(k->name, '\0', sizeof k->name) != NULL);
-    REQUIRE(k->n_bytes == 32 || k->n_bytes == 64);
-    REQUIRE(memcmp(k->bytes, k->bytes + k->n_bytes / 2, k->n_bytes / 2) != 0);
+    REQUIRE(memchr(k->file, '\0', sizeof k->file) != NULL);
+    REQUIRE(k->file[0] ? k->n_bytes == 0 : k->n_bytes == 32 || k->n_bytes == 64);
+    REQUIRE(k->file[0] || memcmp(k->bytes, k->bytes + k->n_bytes / 2, k->n_bytes / 2) != 0);
     for (unsigned d = 0; d < c->n_disks; d++)
         for (unsigned r = 0; r < c->disk[d].n_ranges; r++)
             if (c->disk[d].range[r].action == CONF_ENCRYPT && c->disk[d].range[r].key == key) used = true;
@@ -58,6 +59,7 @@ static void check_conf(const struct conf *c) {
     REQUIRE(c->next[0] != '\0' || c->next_options[0] == '\0');
     REQUIRE(memchr(c->next_options, '\0', sizeof c->next_options) != NULL);
     REQUIRE(conf_utf16(c->next, wide, CONF_PATH_MAX + 1) <= strlen(c->next));
+    REQUIRE(c->drive >= CONF_DRIVE_HD && (c->drive & 0xf) <= 9);
     REQUIRE(c->console >= 1 && c->console <= 3);
     REQUIRE(c->n_disks <= CONF_DISKS_MAX && c->n_keys <= CONF_KEYS_MAX);
     for (unsigned i = 0; i < c->n_disks; i++) check_disk(c, &c->disk[i]);

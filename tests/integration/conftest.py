@@ -41,12 +41,14 @@ class Lab:
     def conf(self, boot="", serial=disks.SERIAL):
         return disks.conf(self.image, boot, serial)
 
-    def start(self, job, smp=2, boot="next", esp="disk", conf=None, append="quiet", reboot=False, loader=LOADER, extra=()):
-        """Switch a machine on; the caller follows it."""
+    def start(self, job, smp=2, boot="next", esp="disk", conf=None, append="quiet", reboot=False, loader=LOADER, extra=(),
+              more=None):
+        """Switch a machine on; the caller follows it. more: further files beside the loader, {name: contents}."""
         self.n_boots += 1
         loader = None if NATIVE else loader
         assert NATIVE or loader.exists(), f"{loader} is not built"
         files = vm.boot_files(job, loader, conf or self.conf(), boot, append)
+        files.update({f"EFI/BOOT/{name}" if boot == "next" else name: data for name, data in (more or {}).items()})
         return vm.start(self.folder / f"boot{self.n_boots}", self.image, files, smp=smp, bus=self.bus, esp=esp,
                         reboot=reboot, extra=extra)
 

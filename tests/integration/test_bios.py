@@ -66,6 +66,14 @@ REFUSALS = [
     ("a disk that is not there",
      lambda files: files.update({"sekisho.conf": files["sekisho.conf"].replace(b"QM00001", b"QM00009")}),
      'no disk of this machine matches section'),
+    ("no key file",
+     lambda files: files.update({"sekisho.conf": re.sub(rb"hex:\w+", b"file:a.key", files["sekisho.conf"])}),
+     "a.key was not loaded as a module"),
+    ("a wrong key file",
+     lambda files: files.update({"sekisho.conf": re.sub(rb"hex:\w+", b"file:sekisho.elf", files["sekisho.conf"]),
+                                 "grub/grub.cfg": files["grub/grub.cfg"].replace(
+                                     b"boot\nfi", b"module2 /sekisho.elf sekisho.elf\nboot\nfi")}),
+     "sekisho.elf holds neither 32 bytes"),
 ]
 
 
@@ -92,3 +100,28 @@ def test_unprotected_if_asked_for(lab):
     with vm.start_bios(lab.folder / "boot", lab.image, files, bus=lab.bus) as machine:
         assert vm.run(machine, 120)
         assert "going on WITHOUT protection" in machine.text
+
+
+@pytest.mark.skipif(NATIVE, reason="about what Sekisho starts")
+@pytest.mark.parametrize("lab", sorted(vm.MACHINES), indirect=True)
+def test_cd(lab):
+    """The CD of Debian's iPXE package comes up below Sekisho, though the machine starts from the disk."""
+    conf = lab.conf("drive = cd0")
+    files = vm.bios_files("cpus", LOADER_BIOS, conf)
+    cd = ["-drive", "if=none,id=cd,format=raw,readonly=on,file=/usr/lib/ipxe/ipxe.iso", "-device",
+          "ide-cd,drive=cd,bus=ide.1"]
+    with vm.start_bios(lab.folder / "boot", lab.image, files, bus=lab.bus, extra=cd) as machine:
+        machine.wait("running beneath you", 60)
+        conftest.wait_screen(machine, "iPXE 1.", 60)
+
+
+@pytest.mark.skipif(NATIVE, reason="there is no key")
+def test_key_file(lab):
+    """The key as a module of its own, as cryptsetup would take it."""
+    conf = re.sub(r"hex:\w+", "file:system.key", lab.conf())
+    files = vm.bios_files("fs,verify", LOADER_BIOS, conf, modules=[("system.key", "system.key")])
+    files["system.key"] = disks.key_of(lab.image)
+    with vm.start_bios(lab.folder / "boot", lab.image, files, bus=lab.bus) as machine:
+        text = lab.finish(machine, 120)
+    assert "good for development only" not in text
+    check_files(lab, text)

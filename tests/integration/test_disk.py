@@ -33,6 +33,15 @@ def test_ranges_end_where_they_should(lab):
     assert plain[-3 * disks.SECTOR:].count(disks.MARKER) == 3
 
 
+@pytest.mark.skipif(NATIVE, reason="there is no key")
+def test_key_file(lab):
+    """The key as a file beside the configuration, as cryptsetup would take it."""
+    conf = re.sub(r"hex:\w+", "file:system.key", lab.conf())
+    text = lab.boot("fs,verify", conf=conf, more={"system.key": disks.key_of(lab.image)})
+    assert "good for development only" not in text
+    check_files(lab, text)
+
+
 @pytest.mark.skipif(NATIVE, reason="about Sekisho's policy")
 def test_read_only_and_denied_ranges(lab):
     """The guest gets errors where the policy says so, the medium is not touched there, and all else goes on."""

@@ -82,6 +82,7 @@ int conf_parse(const char *text, size_t n_bytes, struct conf *out, struct conf_e
     conf_wipe(out);
     out->console = CONF_CONSOLE_SERIAL | CONF_CONSOLE_SCREEN;
     out->on_error = CONF_STOP;
+    out->drive = CONF_DRIVE_HD;
     int err = parse(&p, (struct span){text, n_bytes});
     if (err) conf_wipe(out);
     return err;
@@ -122,10 +123,12 @@ void conf_rescue_next(const char *text, size_t n_bytes, struct conf *out) {
     bool in_boot = false;
 
     conf_text_skip_bom(&rest);
+    out->drive = CONF_DRIVE_HD;
     memset(out->next, 0, sizeof out->next);
     memset(out->next_options, 0, sizeof out->next_options);
     while (next_boot_setting(&rest, &in_boot, &name, &value)) {
         if (value.n == 0 || check_line(&p, value)) continue;
+        if (conf_span_is(name, "drive") && conf_value_drive(&p, value)) out->drive = CONF_DRIVE_HD;
         if (conf_span_is(name, "next") && conf_value_next(&p, value)) memset(out->next, 0, sizeof out->next);
         if (conf_span_is(name, "next-options") && conf_value_next_options(&p, value)) out->next_options[0] = '\0';
     }

@@ -11,7 +11,7 @@
 
 enum section { SECTION_NONE, SECTION_BOOT, SECTION_DISK, SECTION_KEY };
 
-#define SETTINGS_MAX 4u /* in one section */
+#define SETTINGS_MAX 5u /* in one section */
 
 struct parser {
     struct conf *conf;
@@ -46,6 +46,7 @@ struct setting {
 /* value.c and range.c: one setting each. MUST: value is trimmed and not empty. */
 int conf_value_next(struct parser *p, struct span value);
 int conf_value_next_options(struct parser *p, struct span value);
+int conf_value_drive(struct parser *p, struct span value);
 int conf_value_console(struct parser *p, struct span value);
 int conf_value_on_error(struct parser *p, struct span value);
 int conf_value_match(struct parser *p, struct span value);

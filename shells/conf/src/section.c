@@ -9,10 +9,11 @@ static const struct {
     struct setting setting[SETTINGS_MAX];
 } sections[] = {
     [SECTION_BOOT] = {"boot",
-                      "unknown setting % in [boot], expected next, next-options, console or on-error",
+                      "unknown setting % in [boot], expected next, next-options, drive, console or on-error",
                       {{"next", "a path with backslashes such as \\EFI\\debian\\grubx64.efi", conf_value_next, false,
                         false},
                        {"next-options", "the load options of the next loader", conf_value_next_options, false, false},
+                       {"drive", "hd0 to hd9 or cd0 to cd9", conf_value_drive, false, false},
                        {"console", "serial, screen or serial,screen", conf_value_console, false, false},
                        {"on-error", "stop or boot-unprotected", conf_value_on_error, false, false}}},
     [SECTION_DISK] = {"disk",
@@ -21,7 +22,8 @@ static const struct {
                        {"range", "FIRST..LAST ACTION or FIRST..end ACTION", conf_value_range, true, true}}},
     [SECTION_KEY] = {"key",
                      "unknown setting in [key], expected source",
-                     {{"source", "hex: and 64 or 128 hexadecimal digits", conf_value_source, false, true}}},
+                     {{"source", "file: and a name, or hex: and 64 or 128 hexadecimal digits", conf_value_source, false,
+                       true}}},
 };
 enum { BOOT_NEXT = 0, BOOT_NEXT_OPTIONS = 1 }; /* indices into setting[] */
 

@@ -18,7 +18,9 @@
 #define TEXT_20     "expected serial: and 1 to 20 printable ASCII characters"
 #define PORT_RULE   "expected port: and a number from 0 to 31"
 #define PATH_RULE   "expected a path with backslashes such as \\EFI\\debian\\grubx64.efi"
-#define SOURCE_RULE "expected hex: and 64 or 128 hexadecimal digits"
+#define FILE_RULE   "expected 1 to 64 of A-Z a-z 0-9 . _ -"
+#define DRIVE_RULE  "expected hd0 to hd9 or cd0 to cd9"
+#define SOURCE_RULE "expected file: and a name, or hex: and 64 or 128 hexadecimal digits"
 
 static const struct {
     const char *text;
@@ -42,10 +44,17 @@ static const struct {
     {K "00112233" MORE, 2, "no \"=\" in the line, expected source = hex:DIGITS"},
     {"next = \\a" MORE, 1, "\"next\" stands before any section, " SECTIONS},
     {"= x" MORE, 1, "\"\" stands before any section, " SECTIONS},
-    {B "\xEF\xBB\xBF= \\a\n", 2, "unknown setting \"?\" in [boot], expected next, next-options, console or on-error"},
-    {B "Next = \\a\n", 2, "unknown setting \"Next\" in [boot], expected next, next-options, console or on-error"},
-    {B "match = any\n", 2, "unknown setting \"match\" in [boot], expected next, next-options, console or on-error"},
-    {B "= \\a\n", 2, "unknown setting \"\" in [boot], expected next, next-options, console or on-error"},
+    {B "\xEF\xBB\xBF= \\a\n", 2,
+     "unknown setting \"?\" in [boot], expected next, next-options, drive, console or on-error"},
+    {B "drive = hd\n", 2, "\"hd\" is not a value for drive, " DRIVE_RULE},
+    {B "drive = hd10\n", 2, "\"hd10\" is not a value for drive, " DRIVE_RULE},
+    {B "drive = fd0\n", 2, "\"fd0\" is not a value for drive, " DRIVE_RULE},
+    {B "drive = cd:\n", 2, "\"cd:\" is not a value for drive, " DRIVE_RULE},
+    {B "Next = \\a\n", 2,
+     "unknown setting \"Next\" in [boot], expected next, next-options, drive, console or on-error"},
+    {B "match = any\n", 2,
+     "unknown setting \"match\" in [boot], expected next, next-options, drive, console or on-error"},
+    {B "= \\a\n", 2, "unknown setting \"\" in [boot], expected next, next-options, drive, console or on-error"},
     {D "gr\xC3\xB6\xC3\x9F"
        "e\t= 1\n",
      3, "unknown setting \"gr??e\" in [disk], expected match or range"},
@@ -174,6 +183,13 @@ static const struct {
      "key of 96 hexadecimal digits, expected 64 (AES-128-XTS) or 128 (AES-256-XTS)"},
     {K "source = hex:" HEX_16 HEX_16 MORE, 2, "both halves of the key are equal, expected random digits"},
     {K "source = hex:" HEX_32 HEX_32 MORE, 2, "both halves of the key are equal, expected random digits"},
+
+    {K "source = file:" MORE, 2, "no name of a file after file:, " FILE_RULE},
+    {K "source = file:a b" MORE, 2, "no name of a file after file:, " FILE_RULE},
+    {K "source = file: a" MORE, 2, "no name of a file after file:, " FILE_RULE},
+    {K "source = file:../a" MORE, 2, "no name of a file after file:, " FILE_RULE},
+    {K "source = file:\\a" MORE, 2, "no name of a file after file:, " FILE_RULE},
+    {K "source = file:" HEX_32 "0" MORE, 2, "no name of a file after file:, " FILE_RULE},
 
     /* the file as a whole */
     {"\n" DISK_A "[disk \"b\"]\nmatch = port:1\nrange = 0..end clear", 5,

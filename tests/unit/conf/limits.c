@@ -76,18 +76,18 @@ Test(conf_limits, quoted_words) {
     add_times('n', 40);
     add(" = 1");
     expect_error(2, "unknown setting \"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn\" in [boot], "
-                    "expected next, next-options, console or on-error");
+                    "expected next, next-options, drive, console or on-error");
     add("[boot]\n");
     add_times('n', 41);
     add(" = 1");
     expect_error(2, "unknown setting \"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn...\" in [boot], "
-                    "expected next, next-options, console or on-error");
+                    "expected next, next-options, drive, console or on-error");
     /* characters count, not their bytes */
     add("[boot]\n");
     for (int i = 0; i < 40; i++) add("\xE2\x82\xAC");
     add(" = 1");
     expect_error(2, "unknown setting \"????????????????????????????????????????\" in [boot], "
-                    "expected next, next-options, console or on-error");
+                    "expected next, next-options, drive, console or on-error");
 }
 
 /* The longest message of all is complete: two names of full length. */

@@ -25,7 +25,8 @@ Test(conf_manual, example_is_right) {
                  error.message);
     cr_expect_str_eq(conf.next, "\\EFI\\debian\\grubx64.efi");
     cr_expect_eq(conf.disk[0].n_ranges, 3);
-    cr_expect_eq(conf.key[0].n_bytes, 32);
+    cr_expect_str_eq(conf.key[0].file, "system.key");
+    cr_expect_eq(conf.key[0].n_bytes, 0);
 }
 
 /* One way into each class of errors, and the words under which the page lists it. */
@@ -57,6 +58,7 @@ static const struct {
     {"[disk \"d\"]\nrange = 0..1 clear x", "after the action"},
     {DISK_A "range = 0..1 clear", "overlaps that of line"},
     {"[key \"k\"]\nsource = x", "unknown kind of source"},
+    {"[key \"k\"]\nsource = file:", "no name of a file after file:"},
     {"[key \"k\"]\nsource = hex:x", "after hex: is not a hexadecimal digit"},
     {"[key \"k\"]\nsource = hex:", "hexadecimal digits"},
     {"[key \"k\"]\nsource = hex:" HEX_16 HEX_16, "both halves of the key are equal"},

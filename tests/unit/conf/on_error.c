@@ -70,3 +70,19 @@ Test(conf_rescue_next, finds_what_to_start_in_a_broken_file) {
     rescued(long_line, "", "");
     rescued("[boot]\nnext = \\a\x01.efi\n", "", "");
 }
+
+Test(conf_rescue_next, finds_the_drive) {
+    static const struct {
+        const char *text;
+        uint8_t drive;
+    } rows[] = {{"", 0x80},
+                {"[boot]\nrubbish\ndrive = hd1\n", 0x81},
+                {"[boot]\ndrive = cd0\n[disk]\ndrive = hd3\n", 0xe0},
+                {"[boot]\ndrive = hd1\ndrive = fd0\n", 0x80}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct conf conf;
+        memset(&conf, 0xA5, sizeof conf);
+        conf_rescue_next(rows[i].text, strlen(rows[i].text), &conf);
+        cr_expect_eq(conf.drive, rows[i].drive, "row %zu", i);
+    }
+}

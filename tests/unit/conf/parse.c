@@ -42,10 +42,13 @@ static void show_disk(const struct conf *c, const struct conf_disk *d) {
 
 static void show_conf(const struct conf *c) {
     shown[0] = '\0';
-    show("[%s][%s] console %u on-error %d\n", c->next, c->next_options, c->console, c->on_error);
+    show("[%s][%s] console %u on-error %d", c->next, c->next_options, c->console, c->on_error);
+    if (c->drive != CONF_DRIVE_HD) show(" drive %x", c->drive);
+    show("\n");
     for (unsigned i = 0; i < c->n_disks; i++) show_disk(c, &c->disk[i]);
     for (unsigned i = 0; i < c->n_keys; i++) {
         show("key %s@%u ", c->key[i].name, c->key[i].line);
+        if (c->key[i].file[0]) show("file:%s", c->key[i].file);
         for (unsigned k = 0; k < c->key[i].n_bytes; k++) show("%02x", c->key[i].bytes[k]);
         show("\n");
     }
@@ -96,6 +99,14 @@ static const struct {
      "[\\\xC3\xBC \xE2\x82\xAC\\\xF0\x9F\x94\x92.efi][] console 3 on-error 0\n"},
     {"[boot]\nnext-options = initrd=\\initrd.img root=/dev/sda2 ro  quiet\nnext = \\vmlinuz\n",
      "[\\vmlinuz][initrd=\\initrd.img root=/dev/sda2 ro  quiet] console 3 on-error 0\n"},
+
+    {"[boot]\ndrive = hd0\n", NOTHING},
+    {"[boot]\ndrive = hd9\n", "[][] console 3 on-error 0 drive 89\n"},
+    {"[boot]\ndrive = cd0\n", "[][] console 3 on-error 0 drive e0\n"},
+
+    /* key files */
+    {"[disk \"d\"]\nmatch = any\nrange = 0..end encrypt:k\n[key \"k\"]\nsource = file:A-b_c.9\n",
+     NOTHING "disk d@1 any 0<end encrypt:k@3\nkey k@4 file:A-b_c.9\n"},
 
     /* every match */
     {"[disk \"A-b_c.9\"]\nmatch = any\nrange = 0..0 deny\n", NOTHING "disk A-b_c.9@1 any 0<1 deny@3\n"},
@@ -165,4 +176,20 @@ Test(conf_parse, text_is_not_read_past_its_end) {
     static const char text[] = "[boot]\nconsole = serial,screen";
     cr_assert_eq(conf_parse(text, sizeof "[boot]\nconsole = serial" - 1, &conf, &error), 0);
     cr_expect_eq(conf.console, CONF_CONSOLE_SERIAL);
+}
+
+Test(conf_key_set, takes_what_a_file_holds) {
+    uint8_t data[CONF_KEY_MAX + 1];
+    struct conf_key key = {.file = "k"};
+    const char *why;
+    for (unsigned i = 0; i < sizeof data; i++) data[i] = (uint8_t)(i * 7);
+    for (size_t n = 0; n <= sizeof data; n++)
+        cr_expect_eq(conf_key_set(&key, data, n, &why), n == 32 || n == 64 ? 0 : CONF_E_INVALID, "%zu bytes", n);
+    cr_expect_eq(key.n_bytes, 64);
+    cr_expect_eq(memcmp(key.bytes, data, 64), 0);
+    cr_expect_eq(conf_key_set(&key, data, 32, &why), 0);
+    cr_expect_eq(key.n_bytes, 32);
+    memcpy(data + 16, data, 16);
+    cr_expect_eq(conf_key_set(&key, data, 32, &why), CONF_E_INVALID);
+    cr_expect_str_eq(why, "holds a key with two equal halves, expected random bytes");
 }

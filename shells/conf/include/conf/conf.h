@@ -26,6 +26,9 @@
 #define CONF_PORT_MAX    31u                /* an AHCI controller has at most 32 ports */
 #define CONF_LBA_MAX     ((1ull << 55) - 1) /* last sector whose byte address fits 64 bits */
 #define CONF_KEY_MAX     64u                /* bytes: AES-256-XTS has two keys of 32 */
+#define CONF_FILE_MAX    64u                /* characters in the name of a key file */
+#define CONF_DRIVE_HD    0x80u              /* the BIOS's number of its first disk, */
+#define CONF_DRIVE_CD    0xe0u              /* and of its first CD */
 #define CONF_MESSAGE_MAX 256u               /* bytes of a message and its NUL */
 
 enum { CONF_E_INVALID = -1 };
@@ -61,7 +64,8 @@ struct conf_disk {
 /* Keys stand in the order in which the file first mentions them. */
 struct conf_key {
     char name[CONF_NAME_MAX + 1];
-    uint8_t n_bytes; /* 32: AES-128-XTS, 64: AES-256-XTS */
+    char file[CONF_FILE_MAX + 1]; /* whose contents it is, for conf_key_set(); "" if the bytes stood in the text */
+    uint8_t n_bytes;              /* 32: AES-128-XTS, 64: AES-256-XTS; 0: not yet read */
     uint8_t bytes[CONF_KEY_MAX];
     unsigned line;
 };
@@ -69,6 +73,7 @@ struct conf_key {
 struct conf {
     char next[CONF_PATH_MAX + 1];         /* UTF-8; "" if absent: return to whoever started us */
     char next_options[CONF_LINE_MAX + 1]; /* UTF-8, load options of the next loader; "" if absent */
+    uint8_t drive;                        /* what a BIOS starts next: CONF_DRIVE_HD or _CD, plus 0 to 9 */
     unsigned console;                     /* CONF_CONSOLE_*; both if absent */
     enum conf_on_error on_error;          /* CONF_STOP if absent */
     uint8_t n_disks, n_keys;
@@ -94,9 +99,15 @@ int conf_parse(const char *text, size_t n_bytes, struct conf *out, struct conf_e
  * succeeds, both agree. Any text is allowed. */
 enum conf_on_error conf_on_error(const char *text, size_t n_bytes);
 
-/* And what is to be started then: the last usable next and next-options of a [boot] section, "" if there is none, into
- * out->next and out->next_options. Touches nothing else. Any text is allowed. */
+/* And what is to be started then: the last usable next, next-options and drive of a [boot] section, "" and the first
+ * disk if there is none, into out->next, out->next_options and out->drive. Touches nothing else. Any text is allowed.
+ */
 void conf_rescue_next(const char *text, size_t n_bytes, struct conf *out);
+
+/* Take the contents of key->file as the key: 32 or 64 bytes as they are, which cryptsetup's --key-file takes too. 0, or
+ * CONF_E_INVALID with *out_why the rest of a sentence about the file. Borrows data, which is the caller's to wipe. */
+int conf_key_set(struct conf_key *key, const void *data, size_t n_bytes, const char **out_why)
+    __attribute__((warn_unused_result));
 
 /* Write "FILE:LINE: what is wrong, what was expected" and a NUL to out [n_out], cut short if it does not fit. Printable
  * ASCII apart from what file holds. MUST: n_out >= 1, file is a C string. */
