@@ -44,14 +44,15 @@ static void read_screen(struct linux_start *start) {
 }
 
 void direct_start(const struct mbi *mbi, const struct memmap *map, struct bios_wipe wipe, const char **out_why) {
-    const struct mbi_module *kernel = mbi_find(mbi, "kernel"), *initrd = mbi_find(mbi, "initrd");
+    const char *cmdline;
+    const struct mbi_module *kernel = mbi_find(mbi, "kernel", &cmdline), *initrd = mbi_find(mbi, "initrd", NULL);
     const void *file = at_address(kernel->base);
     struct linux_image image;
     struct linux_start start = {.cmdline = bios_buffer_address() + CMDLINE_AT, .more = bios_buffer_address() + MORE_AT};
     uint64_t at, initrd_at = initrd ? initrd->base : 0;
     if (linux_parse(file, kernel->n_bytes, &image, out_why)) return;
     *out_why = "the kernel's command line is longer than it takes";
-    size_t n_cmdline = strlen(mbi_args(kernel));
+    size_t n_cmdline = strlen(cmdline);
     if (n_cmdline > image.cmdline_max) return;
     *out_why = "no memory is free where the kernel can run";
     if (!place_kernel(map, mbi, &image, &at)) return;
@@ -66,7 +67,7 @@ void direct_start(const struct mbi *mbi, const struct memmap *map, struct bios_w
     start.initrd = (uint32_t)initrd_at;
     start.initrd_bytes = initrd ? (uint32_t)initrd->n_bytes : 0;
     uint8_t *buffer = bios_buffer();
-    memcpy(buffer + CMDLINE_AT, mbi_args(kernel), n_cmdline + 1);
+    memcpy(buffer + CMDLINE_AT, cmdline, n_cmdline + 1);
     linux_params(file, &start, map, buffer + PARAMS_AT, buffer + MORE_AT);
     memcpy(at_address(at), (const uint8_t *)file + image.code, image.code_bytes);
     bios_leave_to_linux(wipe, start.at, bios_buffer_address());

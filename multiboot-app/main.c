@@ -67,7 +67,7 @@ static void wipe_module(const struct mbi_module *m) { crypt_wipe((void *)(uintpt
 static bool read_conf(enum conf_on_error *out_on_error) {
     static struct conf_error error;
     static char message[CONF_MESSAGE_MAX + 64];
-    const struct mbi_module *m = mbi_find(&mbi, CONF_NAME);
+    const struct mbi_module *m = mbi_find(&mbi, CONF_NAME, NULL);
     if (!m || m->n_bytes > CONF_MAX_BYTES) {
         con_line(CONF_NAME, m ? " is longer than 64 KiB" : " was not loaded as a module", NULL);
         return false;
@@ -84,7 +84,7 @@ static bool read_conf(enum conf_on_error *out_on_error) {
 }
 
 static bool read_key(struct conf_key *key) {
-    const struct mbi_module *m = mbi_find(&mbi, key->file);
+    const struct mbi_module *m = mbi_find(&mbi, key->file, NULL);
     const char *why = "was not loaded as a module";
     bool good = m && !conf_key_set(key, (const void *)(uintptr_t)m->base, m->n_bytes, &why);
     if (!good) con_line(key->file, " ", why);
@@ -99,7 +99,8 @@ static bool read_keys(void) {
         in_text = in_text || !key->file[0];
     }
     for (unsigned i = 0; i < settings.conf.n_keys; i++) { /* not before: two may share a file */
-        const struct mbi_module *m = settings.conf.key[i].file[0] ? mbi_find(&mbi, settings.conf.key[i].file) : NULL;
+        const char *file = settings.conf.key[i].file;
+        const struct mbi_module *m = file[0] ? mbi_find(&mbi, file, NULL) : NULL;
         if (m) wipe_module(m);
     }
     if (good && in_text) con_line("keys stand in " CONF_NAME " itself: good for development only", NULL, NULL);
@@ -217,7 +218,7 @@ static bool launch(uint64_t *out_resident) {
 /* Comes back only with a sentence. */
 static void start_next(const struct memmap *map) {
     const char *why;
-    if (mbi_find(&mbi, "kernel"))
+    if (mbi_find(&mbi, "kernel", NULL))
         direct_start(&mbi, map, wipe_image(), &why);
     else
         disk_start(settings.conf.drive, wipe_image(), &why);

@@ -107,17 +107,26 @@ static size_t word_length(const char *p) {
     return n;
 }
 
-const struct mbi_module *mbi_find(const struct mbi *m, const char *name) {
+static const char *next_word(const char *p) {
+    p += word_length(p);
+    while (*p == ' ') p++;
+    return p;
+}
+
+static bool word_is(const char *word, const char *end, const char *name) {
+    return (size_t)(end - word) == strlen(name) && !memcmp(word, name, strlen(name));
+}
+
+const struct mbi_module *mbi_find(const struct mbi *m, const char *name, const char **out_args) {
     for (uint32_t i = 0; i < m->n_modules; i++) {
         const char *word = m->module[i].line, *end = word + word_length(word), *base = end;
         while (base > word && base[-1] != '/') base--;
-        if ((size_t)(end - base) == strlen(name) && !memcmp(base, name, strlen(name))) return &m->module[i];
+        if (!word_is(base, end, name)) {
+            word = next_word(word);
+            if (!word_is(word, word + word_length(word), name)) continue;
+        }
+        if (out_args) *out_args = next_word(word);
+        return &m->module[i];
     }
     return NULL;
-}
-
-const char *mbi_args(const struct mbi_module *m) {
-    const char *p = m->line + word_length(m->line);
-    while (*p == ' ') p++;
-    return p;
 }

@@ -32,10 +32,9 @@ typedef bool mbi_read_fn(uint64_t at, void *dst, size_t n_bytes);
 int mbi_parse(uint32_t magic, uint32_t info, struct vmm_range own, mbi_read_fn *read, struct mbi *out,
               const char **out_why) VMM_MUST_CHECK;
 
-/* The first module of that name, NULL if there is none. Its name is the first word of its line, without the path before
- * it: GRUB gives what stands behind the file's name, iPXE the image's name and then its arguments. */
-const struct mbi_module *mbi_find(const struct mbi *m, const char *name);
-/* What stands behind the name: a C string. */
-const char *mbi_args(const struct mbi_module *m);
+/* The first module of that name, NULL if there is none. Its name is the first word of its line without the path before
+ * it, or the second word: GRUB gives what stands behind the file's name, iPXE puts the file's address before that.
+ * *out_args, if not NULL: what stands behind the name, a C string. */
+const struct mbi_module *mbi_find(const struct mbi *m, const char *name, const char **out_args);
 
 #endif

@@ -58,16 +58,18 @@ Test(multiboot_mbi, version_1) {
     build1(3);
     cr_assert_eq(parse(MB1, INFO), 0);
     cr_assert(m.n_modules == 3 && !m.has_efi);
-    const struct mbi_module *conf = mbi_find(&m, "sekisho.conf"), *kernel = mbi_find(&m, "kernel"),
-                            *initrd = mbi_find(&m, "initrd");
+    const char *args;
+    const struct mbi_module *conf = mbi_find(&m, "sekisho.conf", &args);
     cr_assert(conf == &m.module[0] && conf->base == 0x200000 && conf->n_bytes == 0x300);
-    cr_assert_str_empty(mbi_args(conf));
+    cr_assert_str_empty(args);
+    const struct mbi_module *kernel = mbi_find(&m, "kernel", &args);
     cr_assert(kernel == &m.module[1] && kernel->n_bytes == 0x6ff001);
-    cr_assert_str_eq(mbi_args(kernel), "console=ttyS0  quiet");
+    cr_assert_str_eq(args, "console=ttyS0  quiet");
+    const struct mbi_module *initrd = mbi_find(&m, "initrd", NULL);
     cr_assert(initrd == &m.module[2] && initrd->n_bytes == 0);
-    cr_assert_null(mbi_find(&m, "vmlinuz"));
-    cr_assert_null(mbi_find(&m, "conf"));
-    cr_assert_null(mbi_find(&m, "sekisho.conf2"));
+    cr_assert_null(mbi_find(&m, "vmlinuz", NULL));
+    cr_assert_null(mbi_find(&m, "conf", NULL));
+    cr_assert_null(mbi_find(&m, "sekisho.conf2", NULL));
     put32(INFO, 1); /* no list */
     cr_assert_eq(parse(MB1, INFO), 0);
     cr_assert_eq(m.n_modules, 0);
@@ -77,11 +79,39 @@ Test(multiboot_mbi, the_first_of_a_name) {
     build1(3);
     module1(2, 0x901000, 0x901010, "kernel again");
     cr_assert_eq(parse(MB1, INFO), 0);
-    cr_assert_eq(mbi_find(&m, "kernel"), &m.module[1]);
+    cr_assert_eq(mbi_find(&m, "kernel", NULL), &m.module[1]);
     module1(0, 0x200000, 0x200300, "");
     cr_assert_eq(parse(MB1, INFO), 0);
-    cr_assert_null(mbi_find(&m, "sekisho.conf"));
-    cr_assert_str_empty(mbi_args(&m.module[0]));
+    cr_assert_null(mbi_find(&m, "sekisho.conf", NULL));
+}
+
+Test(multiboot_mbi, a_name_behind_the_address) {
+    static const struct {
+        const char *line, *args; /* NULL: not that module */
+    } rows[] = {
+        {"kernel", ""},
+        {"kernel   a kernel", "a kernel"},
+        {"tftp://10.0.0.1/x/kernel a b", "a b"},
+        {"http://10.0.0.1/vmlinuz kernel console=ttyS0 quiet", "console=ttyS0 quiet"},
+        {"http://10.0.0.1/vmlinuz  kernel", ""},
+        {"vmlinuz kernel ", ""},
+        {" kernel a", "a"}, /* an empty address */
+        {"vmlinuz a kernel", NULL},
+        {"vmlinuz /kernel", NULL},
+        {"kernel/ a", NULL},
+        {"kernels", NULL},
+        {"kerne l", NULL},
+        {"", NULL},
+        {" ", NULL},
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *args = NULL;
+        build1(1);
+        module1(0, 0x200000, 0x200300, rows[i].line);
+        cr_assert_eq(parse(MB1, INFO), 0);
+        cr_assert_eq(mbi_find(&m, "kernel", &args), rows[i].args ? &m.module[0] : NULL, "row %u", i);
+        if (rows[i].args) cr_assert_str_eq(args, rows[i].args, "row %u", i);
+    }
 }
 
 Test(multiboot_mbi, hostile_modules) {
@@ -178,7 +208,9 @@ Test(multiboot_mbi, version_2) {
     tag(0, 8);
     cr_assert_eq(parse(MB2, INFO), 0);
     cr_assert(m.n_modules == 2 && !m.has_efi);
-    cr_assert_str_eq(mbi_args(mbi_find(&m, "kernel")), "a b");
+    const char *args;
+    cr_assert_eq(mbi_find(&m, "kernel", &args), &m.module[1]);
+    cr_assert_str_eq(args, "a b");
     build2();
     tag(12, 16);
     tag(0, 8);
