@@ -219,11 +219,11 @@ def direct_arguments(folder, files):
 
 
 def start_bios(folder, image, files, smp=2, memory=1024, cpu="max", bus="ahci", boot="grub", reboot=False, on_line=None,
-               extra=()):
+               extra=(), prefix=()):
     """As start(), on a machine with a BIOS. files: from bios_files(); they go to partition 1 of the guest's disk."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    argv = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-M", MACHINES[bus], "-m", str(memory), "-smp", str(smp),
+    argv = [*prefix, "qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-M", MACHINES[bus], "-m", str(memory), "-smp", str(smp),
             "-display", "none", "-monitor", "none", "-net", "none", "-chardev", "stdio,id=console,signal=off",
             "-serial", "chardev:console", "-drive", f"if=none,id=guest,format=raw,file={image}",
             "-device", f"ide-hd,drive=guest,bus=ide.0,serial={disks.SERIAL}"]
@@ -238,15 +238,16 @@ def start_bios(folder, image, files, smp=2, memory=1024, cpu="max", bus="ahci", 
 
 
 def start(folder, image, files, smp=2, memory=1024, cpu="max", bus="ahci", esp="virtio", reboot=False, on_line=None,
-          extra=()):
+          extra=(), prefix=()):
     """Put the files where the firmware finds them and switch the machine on. folder: for everything that this machine
-    leaves behind (console.log, qemu.err, vars.fd, esp.img). bus: the disk's controller, ahci or ide. reboot: a reset of the guest's starts the machine anew;
-    otherwise it ends QEMU."""
+    leaves behind (console.log, qemu.err, vars.fd, esp.img). bus: the disk's controller, ahci or ide. reboot: a reset of
+    the guest's starts the machine anew; otherwise it ends QEMU. prefix: a command that starts QEMU, such as
+    `ip netns exec NAME`."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(OVMF_VARS, folder / "vars.fd")
     drive = f"if=none,id=guest,format=raw,file={image}"
-    argv = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-M", MACHINES[bus], "-m", str(memory), "-smp", str(smp),
+    argv = [*prefix, "qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-M", MACHINES[bus], "-m", str(memory), "-smp", str(smp),
             "-display", "none", "-monitor", "none", "-net", "none", "-chardev", "stdio,id=console,signal=off",
             "-serial", "chardev:console",
             "-drive", f"if=pflash,format=raw,readonly=on,file={OVMF_CODE}",
