@@ -22,12 +22,16 @@ void storage_connect(EFI_SYSTEM_TABLE *st);
 void storage_reconnect(EFI_SYSTEM_TABLE *st);
 
 /* files.c */
+#define APP_OPTIONS_MAX 2048u
 struct app_files {
     EFI_SYSTEM_TABLE *st;
     EFI_HANDLE image;
     EFI_LOADED_IMAGE *loaded;
+    char options[APP_OPTIONS_MAX]; /* load options, in UTF-8 */
+    bool return_on_error;          /* on-error=return is one of them */
 };
-EFI_STATUS files_init(struct app_files *f, EFI_HANDLE image, EFI_SYSTEM_TABLE *st);
+/* False after a sentence on the console. */
+bool files_init(struct app_files *f, EFI_HANDLE image, EFI_SYSTEM_TABLE *st);
 /* Read the configuration into pool memory (free with files_free), at most max_bytes: the file that load option "conf="
  * names, from the root of our volume if it begins with a backslash, else beside the application; without the option,
  * name. */

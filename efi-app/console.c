@@ -1,14 +1,9 @@
 /* see app.h */
 #include <conf/conf.h>
 #include <stddef.h>
-#include <vmm/vmm.h>
 #include "app.h"
 #include "devpath.h"
-
-/* 16550D data sheet, table 4 "UART Register Summary" */
-#define UART_LSR      5u
-#define UART_LSR_NONE 0xffu /* no port */
-#define UART_LSR_THRE 0x20u
+#include "serial.h"
 
 static EFI_SYSTEM_TABLE *st;
 static uint16_t serial; /* 0: none */
@@ -25,15 +20,8 @@ static bool firmware_has_serial(void) {
 }
 
 void con_add_serial(uint16_t port) {
-    if (firmware_has_serial() || vmm_port_read((uint16_t)(port + UART_LSR), 1) == UART_LSR_NONE) return;
+    if (firmware_has_serial() || !serial_present(port)) return;
     serial = port;
-}
-
-static void put_serial(char c) {
-    if (c == '\n') put_serial('\r');
-    for (unsigned spin = 0; spin < 100000 && !(vmm_port_read((uint16_t)(serial + UART_LSR), 1) & UART_LSR_THRE);)
-        spin++;
-    vmm_port_write(serial, 1, (uint8_t)c);
 }
 
 static void put(CHAR16 c) {
@@ -46,7 +34,7 @@ void con_print(const char *text) {
     static CHAR16 wide[1024];
     (void)conf_utf16(text, wide, sizeof wide / sizeof wide[0]);
     for (const CHAR16 *p = wide; *p; p++) put(*p);
-    for (const char *p = text; serial && *p; p++) put_serial(*p);
+    if (serial) serial_print(serial, text);
 }
 
 void con_line(const char *a, const char *b, const char *c) {

@@ -11,10 +11,27 @@ static EFI_GUID loaded_image_guid = LOADED_IMAGE_PROTOCOL;
 static EFI_GUID device_path_guid = DEVICE_PATH_PROTOCOL;
 static EFI_GUID file_system_guid = SIMPLE_FILE_SYSTEM_PROTOCOL;
 
-EFI_STATUS files_init(struct app_files *f, EFI_HANDLE image, EFI_SYSTEM_TABLE *st) {
+/* A checksum that is cut away would not be checked. */
+static bool take_options(struct app_files *f) {
+    const CHAR16 *o = f->loaded->LoadOptions;
+    UINTN units = o ? f->loaded->LoadOptionsSize / sizeof *o : 0;
+    if (!conf_utf8_from(o, units, f->options, sizeof f->options)) return false;
+    size_t n;
+    const char *value = conf_option(f->options, "on-error", &n);
+    f->return_on_error = value && n == 6 && !memcmp(value, "return", 6);
+    return true;
+}
+
+bool files_init(struct app_files *f, EFI_HANDLE image, EFI_SYSTEM_TABLE *st) {
     f->st = st;
     f->image = image;
-    return st->BootServices->HandleProtocol(image, &loaded_image_guid, (void **)&f->loaded);
+    const char *why = NULL;
+    if (EFI_ERROR(st->BootServices->HandleProtocol(image, &loaded_image_guid, (void **)&f->loaded)))
+        why = "the firmware does not tell where this program came from";
+    else if (!take_options(f))
+        why = "the load options are longer than 2047 bytes";
+    if (why) con_line(why, NULL, NULL);
+    return !why;
 }
 
 static UINTN node_bytes(const EFI_DEVICE_PATH *n) { return (UINTN)(n->Length[0] | n->Length[1] << 8); }
@@ -64,21 +81,16 @@ static EFI_STATUS read_open(const struct app_files *f, EFI_FILE *file, UINTN max
     return s;
 }
 
-/* The value of option "conf=" in our load options, a path from the root or beside this program; 0 if there is none. */
-static UINTN conf_option(const struct app_files *f, CHAR16 *out) {
-    static const char name[] = "conf=";
-    const CHAR16 *o = f->loaded->LoadOptions;
-    UINTN units = o ? f->loaded->LoadOptionsSize / sizeof *o : 0;
-    for (UINTN i = 0; i < units && o[i]; i++) {
-        UINTN k = 0, n = 0;
-        while (name[k] && i + k < units && o[i + k] == (CHAR16)name[k]) k++;
-        if (name[k] || (i && o[i - 1] != ' ')) continue;
-        if (i + k < units && o[i + k] != '\\') n = own_directory(f, out);
-        for (i += k; i < units && o[i] && o[i] != ' ' && n < PATH_MAX_UNITS - 1; i++) out[n++] = o[i];
-        out[n] = 0;
-        return n;
-    }
-    return 0;
+/* The value of load option "conf=", a path from the root or beside this program; 0 if there is none. */
+static UINTN conf_path(const struct app_files *f, CHAR16 *out) {
+    static char path[APP_OPTIONS_MAX];
+    size_t n;
+    const char *value = conf_option(f->options, "conf", &n);
+    if (!value) return 0;
+    memcpy(path, value, n);
+    path[n] = '\0';
+    UINTN at = path[0] == '\\' ? 0 : own_directory(f, out);
+    return at + conf_utf16(path, out + at, PATH_MAX_UNITS - at);
 }
 
 static EFI_STATUS read_path(struct app_files *f, CHAR16 *path, UINTN max_bytes, void **out, UINTN *out_bytes) {
@@ -96,7 +108,7 @@ static EFI_STATUS read_path(struct app_files *f, CHAR16 *path, UINTN max_bytes, 
 
 EFI_STATUS files_read_conf(struct app_files *f, const char *name, UINTN max_bytes, void **out, UINTN *out_bytes) {
     static CHAR16 path[PATH_MAX_UNITS];
-    if (conf_option(f, path) == 0) {
+    if (conf_path(f, path) == 0) {
         UINTN n = own_directory(f, path);
         (void)conf_utf16(name, path + n, PATH_MAX_UNITS - n);
     }
@@ -105,7 +117,7 @@ EFI_STATUS files_read_conf(struct app_files *f, const char *name, UINTN max_byte
 
 EFI_STATUS files_read(struct app_files *f, const char *name, UINTN max_bytes, void **out, UINTN *out_bytes) {
     static CHAR16 path[PATH_MAX_UNITS + CONF_FILE_MAX];
-    UINTN n = conf_option(f, path);
+    UINTN n = conf_path(f, path);
     while (n > 0 && path[n - 1] != '\\') n--;
     if (n == 0) n = own_directory(f, path);
     (void)conf_utf16(name, path + n, CONF_FILE_MAX + 1);

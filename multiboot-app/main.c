@@ -1,23 +1,19 @@
 /* sekisho.elf: read the configuration, slip beneath the BIOS, start what comes next. */
-#include <acpi/acpi.h>
-#include <conf/conf.h>
 #include <crypt/wipe.h>
 #include <string.h>
 #include <vmm/range.h>
 #include "app.h"
 #include "head.h"
+#include "inputs.h"
 #include "resident.h"
-#include "sekisho.h"
+#include "serial.h"
 
-#define CONF_NAME      "sekisho.conf"
-#define CONF_MAX_BYTES (64u << 10)
-#define REGION_BYTES   (UINT64_C(16) << 20)
-#define SERIAL_PORT    0x3f8u
-#define LOW_FIRST      0x10000u /* conventional memory below is left to the BIOS and to boot sectors */
-#define LOW_BLOCK_TOP  0x80000u
-#define FIRST_MIB      UINT64_C(0x100000)
-#define MAPPED_END     (UINT64_C(1) << 32) /* by head.S */
-#define CPUS_UNKNOWN   32u                 /* where no table tells how many there are */
+#define REGION_BYTES  (UINT64_C(16) << 20)
+#define LOW_FIRST     0x10000u /* conventional memory below is left to the BIOS and to boot sectors */
+#define LOW_BLOCK_TOP 0x80000u
+#define FIRST_MIB     UINT64_C(0x100000)
+#define MAPPED_END    (UINT64_C(1) << 32) /* by head.S */
+#define CPUS_UNKNOWN  32u                 /* where no table tells how many there are */
 
 #define TOO_MANY_RANGES "the BIOS's memory map has more ranges than can be kept"
 
@@ -65,62 +61,44 @@ static void wipe_module(const struct mbi_module *m) { crypt_wipe((void *)(uintpt
 
 /* What the configuration says; a sentence on the console and false if it says nothing valid. */
 static bool read_conf(enum conf_on_error *out_on_error) {
-    static struct conf_error error;
-    static char message[CONF_MESSAGE_MAX + 64];
-    const struct mbi_module *m = mbi_find(&mbi, CONF_NAME, NULL);
-    if (!m || m->n_bytes > CONF_MAX_BYTES) {
-        con_line(CONF_NAME, m ? " is longer than 64 KiB" : " was not loaded as a module", NULL);
+    static char message[SEKISHO_MESSAGE_MAX];
+    const struct mbi_module *m = mbi_find(&mbi, SEKISHO_CONF_NAME, NULL);
+    if (!m || m->n_bytes > SEKISHO_CONF_MAX_BYTES) {
+        con_line(SEKISHO_CONF_NAME, m ? " is longer than 64 KiB" : " was not loaded as a module", NULL);
         return false;
     }
     const char *text = (const char *)(uintptr_t)m->base;
-    *out_on_error = conf_on_error(text, m->n_bytes);
-    bool good = !conf_parse(text, m->n_bytes, &settings.conf, &error);
-    if (!good) conf_rescue_next(text, m->n_bytes, &settings.conf);
+    bool good = inputs_conf(&settings.conf, mbi.options, text, m->n_bytes, out_on_error, message);
     wipe_module(m);
-    if (good) return true;
-    conf_error_format(&error, CONF_NAME, message, sizeof message);
-    con_line(message, NULL, NULL);
-    return false;
+    if (!good) con_line(message, NULL, NULL);
+    return good;
 }
 
 static bool read_key(struct conf_key *key) {
     const struct mbi_module *m = mbi_find(&mbi, key->file, NULL);
     const char *why = "was not loaded as a module";
-    bool good = m && !conf_key_set(key, (const void *)(uintptr_t)m->base, m->n_bytes, &why);
+    bool good = m && inputs_key(key, mbi.options, (const void *)(uintptr_t)m->base, m->n_bytes, &why);
     if (!good) con_line(key->file, " ", why);
     return good;
 }
 
 static bool read_keys(void) {
-    bool in_text = false, good = true;
-    for (unsigned i = 0; i < settings.conf.n_keys && good; i++) {
-        struct conf_key *key = &settings.conf.key[i];
-        if (key->file[0]) good = read_key(key);
-        in_text = in_text || !key->file[0];
-    }
+    bool good = true;
+    for (unsigned i = 0; i < settings.conf.n_keys && good; i++)
+        if (settings.conf.key[i].file[0]) good = read_key(&settings.conf.key[i]);
     for (unsigned i = 0; i < settings.conf.n_keys; i++) { /* not before: two may share a file */
         const char *file = settings.conf.key[i].file;
         const struct mbi_module *m = file[0] ? mbi_find(&mbi, file, NULL) : NULL;
         if (m) wipe_module(m);
     }
-    if (good && in_text) con_line("keys stand in " CONF_NAME " itself: good for development only", NULL, NULL);
+    if (good && inputs_key_in_text(&settings.conf)) con_line(SEKISHO_KEY_IN_TEXT, NULL, NULL);
     return good;
 }
 
 static uint32_t read_acpi(void) {
-    struct acpi_ecam ecam = {0, 0, 0};
-    struct acpi_sleep sleep = {0, 0, 0, 0};
     uint64_t rsdp;
     if (!acpi_find_rsdp(read_physical, &rsdp)) return 0;
-    if (!acpi_find_ecam(rsdp, read_physical, &ecam)) ecam.base = 0;
-    if (!acpi_find_sleep(rsdp, read_physical, &sleep)) sleep.pm1a = 0;
-    settings.ecam = ecam.base;
-    settings.ecam_first_bus = ecam.first_bus;
-    settings.ecam_last_bus = ecam.last_bus;
-    settings.pm1a = sleep.pm1a;
-    settings.pm1b = sleep.pm1b;
-    settings.s5_pm1a = sleep.s5_pm1a;
-    settings.s5_pm1b = sleep.s5_pm1b;
+    inputs_acpi(&settings, rsdp, read_physical);
     return acpi_count_processors(rsdp, read_physical);
 }
 

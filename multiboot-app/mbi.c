@@ -6,7 +6,9 @@
 
 #define MB1_MAGIC       0x2badb002u
 #define MB1_FLAGS       0u
-#define MB1_MODS        0x8u /* in flags: there are modules */
+#define MB1_CMDLINE     0x4u /* in flags: there is a line, */
+#define MB1_MODS        0x8u /* there are modules */
+#define MB1_LINE_ADDR   16u
 #define MB1_MODS_COUNT  20u
 #define MB1_MODS_ADDR   24u
 #define MB1_INFO_BYTES  28u /* as far as it is read */
@@ -17,6 +19,7 @@
 #define MB2_TAG_BYTES  8u /* type, size */
 #define MB2_MAX_BYTES  (1u << 20)
 #define MB2_END        0u
+#define MB2_CMDLINE    1u
 #define MB2_MODULE     3u
 #define MB2_EFI32      11u
 #define MB2_EFI64      12u
@@ -61,6 +64,8 @@ static int parse1(uint32_t info, struct vmm_range own, mbi_read_fn *read, struct
     uint32_t head[MB1_INFO_BYTES / 4], module[MB1_MODULE_SIZE / 4];
     *out_why = "the boot loader's information lies where no memory is";
     if (!read32(read, info, head, MB1_INFO_BYTES / 4)) return -1;
+    *out_why = "this program's own line is longer than 2047 characters";
+    if ((head[MB1_FLAGS] & MB1_CMDLINE) && !read_line(read, head[MB1_LINE_ADDR / 4], GIB4, m->options)) return -1;
     uint32_t n = head[MB1_FLAGS] & MB1_MODS ? head[MB1_MODS_COUNT / 4] : 0;
     for (uint64_t i = 0; i < n; i++) {
         *out_why = "the boot loader's list of modules lies where no memory is";
@@ -80,6 +85,9 @@ static int parse2(uint32_t info, struct vmm_range own, mbi_read_fn *read, struct
         if (!read32(read, at, tag, 2) || tag[1] < MB2_TAG_BYTES || tag[1] > total - off) return -1;
         if (tag[0] == MB2_END) return 0;
         if (tag[0] == MB2_EFI32 || tag[0] == MB2_EFI64) m->has_efi = true;
+        *out_why = "this program's own line is longer than 2047 characters";
+        if (tag[0] == MB2_CMDLINE && !read_line(read, at + 8, tag[1] - 8, m->options)) return -1;
+        *out_why = "the boot loader's information is not a sound list of tags";
         if (tag[0] == MB2_MODULE) {
             if (tag[1] <= 16 || !read32(read, at + 8, module, 2)) return -1;
             if (add_module(m, own, read, module[0], module[1], at + 16, tag[1] - 16, out_why)) return -1;
@@ -93,6 +101,7 @@ int mbi_parse(uint32_t magic, uint32_t info, struct vmm_range own, mbi_read_fn *
               const char **out_why) {
     out->has_efi = false;
     out->n_modules = 0;
+    out->options[0] = '\0';
     int r = -1;
     *out_why = "this program was not started by a multiboot loader";
     if (magic == MB1_MAGIC) r = parse1(info, own, read, out, out_why);

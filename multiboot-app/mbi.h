@@ -11,7 +11,7 @@
 #include <vmm/vmm.h>
 
 #define MBI_MAX_MODULES 16u
-#define MBI_LINE_MAX    2048u /* bytes of a module's line, with its NUL */
+#define MBI_LINE_MAX    2048u /* bytes of a line, with its NUL */
 
 struct mbi_module {
     uint64_t base, n_bytes; /* disjoint from all others and below 4 GiB, if not empty */
@@ -19,7 +19,8 @@ struct mbi_module {
 };
 
 struct mbi {
-    bool has_efi; /* the machine's firmware is UEFI: it has no BIOS */
+    bool has_efi;               /* the machine's firmware is UEFI: it has no BIOS */
+    char options[MBI_LINE_MAX]; /* this program's own line; iPXE begins it with the program's address */
     uint32_t n_modules;
     struct mbi_module module[MBI_MAX_MODULES];
 };

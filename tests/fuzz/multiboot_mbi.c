@@ -31,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
     int r = mbi_parse(data[0] & 1 ? 0x2badb002u : 0x36d76289u, (uint32_t)BASE, own, read_memory, &m, &why);
     CHECK((r != 0) == (why != NULL));
     CHECK(m.n_modules <= MBI_MAX_MODULES);
+    CHECK(r || memchr(m.options, 0, sizeof m.options));
     for (uint32_t i = 0; i < m.n_modules; i++) {
         const struct mbi_module *a = &m.module[i];
         CHECK(memchr(a->line, 0, sizeof a->line));

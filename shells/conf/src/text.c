@@ -121,3 +121,27 @@ int conf_hex_digit(char c) {
     if (c >= 'A' && c <= 'F') return c - 'A' + 10;
     return -1;
 }
+
+/* The character at *i, which moves behind it. */
+static uint32_t utf16_next(const uint16_t *utf16, size_t n_units, size_t *i) {
+    uint32_t c = utf16[(*i)++];
+    if (c < 0xD800 || c > 0xDFFF) return c;
+    if (c > 0xDBFF || *i == n_units || (utf16[*i] & 0xFC00) != 0xDC00) return '?';
+    return 0x10000 + ((c & 0x3FF) << 10 | (utf16[(*i)++] & 0x3FFu));
+}
+
+bool conf_utf8_from(const uint16_t *utf16, size_t n_units, char *out, size_t n_out) {
+    size_t n = 0;
+    for (size_t i = 0; i < n_units && utf16[i];) {
+        uint32_t c = utf16_next(utf16, n_units, &i);
+        unsigned n_more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+        if (n + n_more + 1 >= n_out) {
+            out[n] = '\0';
+            return false;
+        }
+        out[n++] = (char)(n_more ? 0xFF00 >> (n_more + 1) | c >> 6 * n_more : c);
+        while (n_more-- > 0) out[n++] = (char)(0x80 | (c >> 6 * n_more & 0x3F));
+    }
+    out[n] = '\0';
+    return true;
+}

@@ -83,3 +83,35 @@ Test(conf_utf16, whole_characters_as_far_as_they_fit) {
         for (size_t i = n; i < 8; i++) cr_expect_eq(out[i], 0xEEEE, "n %zu, unit %zu", n, i);
     }
 }
+
+Test(conf_utf16, and_back) {
+    uint16_t units[3];
+    char back[5];
+    for (uint32_t c = 1; c < 0x110000; c++) {
+        size_t n = 0;
+        if (c >= 0xD800 && c < 0xE000) continue;
+        if (c >= 0x10000) units[n++] = (uint16_t)(0xD7C0 + (c >> 10));
+        units[n] = (uint16_t)(c >= 0x10000 ? 0xDC00 | (c & 0x3FF) : c);
+        units[n + 1] = 0;
+        cr_assert(conf_utf8_from(units, 3, back, sizeof back));
+        uint16_t again[3];
+        cr_assert_eq(conf_utf16(back, again, 3), n + 1, "%x", c);
+        cr_assert_arr_eq(again, units, (n + 2) * sizeof *units, "%x", c);
+    }
+}
+
+Test(conf_utf16, back_from_anything) {
+    static const uint16_t text[] = {'a', 0xDC00, 0xD800, 'b', 0x20AC, 0xD800};
+    char out[16];
+    cr_assert(conf_utf8_from(text, 6, out, sizeof out));
+    cr_assert_str_eq(out, "a??b\xE2\x82\xAC?");
+    cr_assert(conf_utf8_from(text, 6, out, 9));
+    cr_assert_not(conf_utf8_from(text, 6, out, 8));
+    cr_assert_str_eq(out, "a??b\xE2\x82\xAC");
+    cr_assert_not(conf_utf8_from(text, 6, out, 7));
+    cr_assert_str_eq(out, "a??b");
+    cr_assert_not(conf_utf8_from(text, 6, out, 1));
+    cr_assert_str_empty(out);
+    cr_assert(conf_utf8_from(text, 0, out, 1));
+    cr_assert_str_empty(out);
+}

@@ -253,3 +253,32 @@ Test(multiboot_mbi, tags_of_any_size) {
     tag(0, 8);
     cr_assert_neq(parse(MB2, INFO), 0);
 }
+
+/* ---- this program's own line ---- */
+
+Test(multiboot_mbi, own_line) {
+    build1(3);
+    cr_assert_eq(parse(MB1, INFO), 0);
+    cr_assert_str_empty(m.options);
+    put32(INFO, 0xd);
+    put32(INFO + 16, BASE + 0x4000);
+    put_text(BASE + 0x4000, "http://h/sekisho.elf a=b");
+    cr_assert_eq(parse(MB1, INFO), 0);
+    cr_assert_str_eq(m.options, "http://h/sekisho.elf a=b");
+    memset(memory + 0x4000, 'a', MBI_LINE_MAX);
+    cr_assert_neq(parse(MB1, INFO), 0);
+    put32(INFO + 16, 4);
+    cr_assert_neq(parse(MB1, INFO), 0);
+
+    build2();
+    put_text(next + 8, "a=b c");
+    tag(1, 14);
+    tag(0, 8);
+    cr_assert_eq(parse(MB2, INFO), 0);
+    cr_assert_str_eq(m.options, "a=b c");
+    build2();
+    put_text(next + 8, "abcdefgh");
+    tag(1, 12); /* it goes on behind the tag */
+    tag(0, 8);
+    cr_assert_neq(parse(MB2, INFO), 0);
+}

@@ -15,21 +15,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONF_LINE_MAX    1024u /* bytes in a line, without its end */
-#define CONF_NAME_MAX    32u   /* characters in the name of a disk or a key */
-#define CONF_DISKS_MAX   8u
-#define CONF_RANGES_MAX  16u /* per disk */
-#define CONF_KEYS_MAX    8u
-#define CONF_PATH_MAX    255u /* bytes in the path of the next loader */
-#define CONF_SERIAL_MAX  20u  /* ATA and NVMe alike */
-#define CONF_MODEL_MAX   40u
-#define CONF_PORT_MAX    31u                /* an AHCI controller has at most 32 ports */
-#define CONF_LBA_MAX     ((1ull << 55) - 1) /* last sector whose byte address fits 64 bits */
-#define CONF_KEY_MAX     64u                /* bytes: AES-256-XTS has two keys of 32 */
-#define CONF_FILE_MAX    64u                /* characters in the name of a key file */
-#define CONF_DRIVE_HD    0x80u              /* the BIOS's number of its first disk, */
-#define CONF_DRIVE_CD    0xe0u              /* and of its first CD */
-#define CONF_MESSAGE_MAX 256u               /* bytes of a message and its NUL */
+#define CONF_LINE_MAX     1024u /* bytes in a line, without its end */
+#define CONF_NAME_MAX     32u   /* characters in the name of a disk or a key */
+#define CONF_DISKS_MAX    8u
+#define CONF_RANGES_MAX   16u /* per disk */
+#define CONF_KEYS_MAX     8u
+#define CONF_PATH_MAX     255u /* bytes in the path of the next loader */
+#define CONF_SERIAL_MAX   20u  /* ATA and NVMe alike */
+#define CONF_MODEL_MAX    40u
+#define CONF_PORT_MAX     31u                /* an AHCI controller has at most 32 ports */
+#define CONF_LBA_MAX      ((1ull << 55) - 1) /* last sector whose byte address fits 64 bits */
+#define CONF_KEY_MAX      64u                /* bytes: AES-256-XTS has two keys of 32 */
+#define CONF_FILE_MAX     64u                /* characters in the name of a key file */
+#define CONF_DRIVE_HD     0x80u              /* the BIOS's number of its first disk, */
+#define CONF_DRIVE_CD     0xe0u              /* and of its first CD */
+#define CONF_MESSAGE_MAX  256u               /* bytes of a message and its NUL */
+#define CONF_SHA256_BYTES 32u
 
 enum { CONF_E_INVALID = -1 };
 
@@ -109,6 +110,20 @@ void conf_rescue_next(const char *text, size_t n_bytes, struct conf *out);
 int conf_key_set(struct conf_key *key, const void *data, size_t n_bytes, const char **out_why)
     __attribute__((warn_unused_result));
 
+/* ---- load options: what a boot loader hands to the program beside its files, words with blanks between them ---- */
+
+/* The value of the first word NAME=VALUE, *out_n bytes of options; NULL if there is none. Borrows options, a C string.
+ */
+const char *conf_option(const char *options, const char *name, size_t *out_n);
+
+/* The checksum that the word FILE=sha256:DIGITS gives for a file: 1 with *out, 0 if there is no word FILE=VALUE, or
+ * CONF_E_INVALID with *out_why the rest of a sentence about the file if it is another VALUE. */
+int conf_option_sha256(const char *options, const char *file, uint8_t out[CONF_SHA256_BYTES], const char **out_why)
+    __attribute__((warn_unused_result));
+
+/* Is there a checksum of a file that is neither conf_name nor a key's? Somebody expects it to be checked then. */
+bool conf_option_stray(const char *options, const char *conf_name, const struct conf *conf);
+
 /* Write "FILE:LINE: what is wrong, what was expected" and a NUL to out [n_out], cut short if it does not fit. Printable
  * ASCII apart from what file holds. MUST: n_out >= 1, file is a C string. */
 void conf_error_format(const struct conf_error *error, const char *file, char *out, size_t n_out);
@@ -133,5 +148,9 @@ int conf_disk_find(const struct conf *conf, const struct conf_disk_id *id);
 /* Convert valid UTF-8 (such as conf.next) to UTF-16 with a NUL: returns the units written, without the NUL. What does
  * not fit out [n_out] is left away, by whole characters. MUST: n_out >= 1, utf8 is valid and a C string. */
 size_t conf_utf16(const char *utf8, uint16_t *out, size_t n_out);
+
+/* And back, up to the first NUL or n_units: "?" for what is no character. false if that and a NUL do not fit out
+ * [n_out]; what fits is there then. MUST: n_out >= 1. */
+bool conf_utf8_from(const uint16_t *utf16, size_t n_units, char *out, size_t n_out);
 
 #endif
