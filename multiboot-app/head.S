@@ -71,7 +71,7 @@ _start:                                 /* eax: the loader's magic number; ebx: 
     add $8, %edx
     loop 2b
 
-    mov $0x620, %eax
+    mov $MULTIBOOT_CR4, %eax
     mov %eax, %cr4
     mov $0xc0000080, %ecx               /* EFER */
     rdmsr

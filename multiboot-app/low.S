@@ -3,6 +3,7 @@
  * Selectors: CODE32 and DATA32 are where the Linux boot protocol wants them.
  * Source: APM Volume 2, 14.4.1 "Protected Mode", 14.6 "Leaving Long Mode"; Intel SDM Volume 3A, 9.9.2 "Switching Back to
  * Real-Address Mode"; Linux kernel documentation, x86/boot, "32-bit Boot Protocol". */
+#include "head.h"
 #include "low_layout.h"
 
 #define CODE64 0x08
@@ -13,7 +14,6 @@
 
 #define CR0_PE    0x1
 #define CR0_PG    0x80000000
-#define CR4_PAE   0x20
 #define EFER      0xc0000080
 #define EFER_LME  0x100
 #define FS_BASE   0xc0000100
@@ -165,7 +165,7 @@ low_in32:
     mov %eax, %ds
     mov %eax, %es
     mov %eax, %ss
-    mov $CR4_PAE, %eax
+    mov $MULTIBOOT_CR4, %eax
     mov %eax, %cr4
     mov LOW_CR3(%ebx), %eax
     mov %eax, %cr3

@@ -69,7 +69,6 @@ static bool read_conf(enum conf_on_error *out_on_error) {
     }
     const char *text = (const char *)(uintptr_t)m->base;
     bool good = inputs_conf(&settings.conf, mbi.options, text, m->n_bytes, out_on_error, message);
-    wipe_module(m);
     if (!good) con_line(message, NULL, NULL);
     return good;
 }
@@ -82,17 +81,37 @@ static bool read_key(struct conf_key *key) {
     return good;
 }
 
+static bool is_key(const struct mbi_module *m) {
+    for (unsigned i = 0; i < settings.conf.n_keys; i++)
+        if (settings.conf.key[i].file[0] && mbi_named(m, settings.conf.key[i].file, NULL)) return true;
+    return false;
+}
+
+static bool is_system(const struct mbi_module *m) { return mbi_named(m, "kernel", NULL) || mbi_named(m, "initrd", NULL); }
+
+/* A name that nobody asks for is a slip, or was cut off: iPXE has room for 511 characters of all lines together. */
+static bool modules_known(void) {
+    for (uint32_t i = 0; i < mbi.n_modules; i++) {
+        const struct mbi_module *m = &mbi.module[i];
+        if (is_key(m) || is_system(m) || mbi_named(m, SEKISHO_CONF_NAME, NULL)) continue;
+        con_line(m->line[0] ? "of no use is the module " : "a module has no name", m->line, NULL);
+        return false;
+    }
+    return true;
+}
+
 static bool read_keys(void) {
-    bool good = true;
+    bool good = modules_known();
     for (unsigned i = 0; i < settings.conf.n_keys && good; i++)
         if (settings.conf.key[i].file[0]) good = read_key(&settings.conf.key[i]);
-    for (unsigned i = 0; i < settings.conf.n_keys; i++) { /* not before: two may share a file */
-        const char *file = settings.conf.key[i].file;
-        const struct mbi_module *m = file[0] ? mbi_find(&mbi, file, NULL) : NULL;
-        if (m) wipe_module(m);
-    }
     if (good && inputs_key_in_text(&settings.conf)) con_line(SEKISHO_KEY_IN_TEXT, NULL, NULL);
     return good;
+}
+
+/* Once nobody reads them any more: two keys may share a file. */
+static void wipe_modules(void) {
+    for (uint32_t i = 0; i < mbi.n_modules; i++)
+        if (!is_system(&mbi.module[i])) wipe_module(&mbi.module[i]);
 }
 
 static uint32_t read_acpi(void) {
@@ -220,7 +239,9 @@ static _Noreturn void run(const char *why) {
     if (why) con_line(why, NULL, NULL);
     bool good = !why && read_conf(&on_error);
     if (good && (settings.conf.console & CONF_CONSOLE_SERIAL)) con_add_serial(SERIAL_PORT);
-    good = good && read_keys() && launch(&resident);
+    good = good && read_keys();
+    wipe_modules();
+    good = good && launch(&resident);
     for (unsigned i = 0; i < CONF_KEYS_MAX; i++)
         crypt_wipe(settings.conf.key[i].bytes, sizeof settings.conf.key[i].bytes);
     if (!good) failed(on_error);

@@ -126,16 +126,19 @@ static bool word_is(const char *word, const char *end, const char *name) {
     return (size_t)(end - word) == strlen(name) && !memcmp(word, name, strlen(name));
 }
 
-const struct mbi_module *mbi_find(const struct mbi *m, const char *name, const char **out_args) {
-    for (uint32_t i = 0; i < m->n_modules; i++) {
-        const char *word = m->module[i].line, *end = word + word_length(word), *base = end;
-        while (base > word && base[-1] != '/') base--;
-        if (!word_is(base, end, name)) {
-            word = next_word(word);
-            if (!word_is(word, word + word_length(word), name)) continue;
-        }
-        if (out_args) *out_args = next_word(word);
-        return &m->module[i];
+bool mbi_named(const struct mbi_module *module, const char *name, const char **out_args) {
+    const char *word = module->line, *end = word + word_length(word), *base = end;
+    while (base > word && base[-1] != '/') base--;
+    if (!word_is(base, end, name)) {
+        word = next_word(word);
+        if (!word_is(word, word + word_length(word), name)) return false;
     }
+    if (out_args) *out_args = next_word(word);
+    return true;
+}
+
+const struct mbi_module *mbi_find(const struct mbi *m, const char *name, const char **out_args) {
+    for (uint32_t i = 0; i < m->n_modules; i++)
+        if (mbi_named(&m->module[i], name, out_args)) return &m->module[i];
     return NULL;
 }

@@ -33,9 +33,12 @@ typedef bool mbi_read_fn(uint64_t at, void *dst, size_t n_bytes);
 int mbi_parse(uint32_t magic, uint32_t info, struct vmm_range own, mbi_read_fn *read, struct mbi *out,
               const char **out_why) VMM_MUST_CHECK;
 
-/* The first module of that name, NULL if there is none. Its name is the first word of its line without the path before
- * it, or the second word: GRUB gives what stands behind the file's name, iPXE puts the file's address before that.
- * *out_args, if not NULL: what stands behind the name, a C string. */
+/* Whether a module has that name: the first word of its line without the path before it, or the second word. GRUB gives
+ * what stands behind the file's name, iPXE puts the file's address before that. *out_args, if not NULL and it has: what
+ * stands behind the name, a C string. */
+bool mbi_named(const struct mbi_module *module, const char *name, const char **out_args);
+
+/* The first module of that name, NULL if there is none. */
 const struct mbi_module *mbi_find(const struct mbi *m, const char *name, const char **out_args);
 
 #endif

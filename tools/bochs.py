@@ -50,10 +50,10 @@ cpu: model={model}, count=1:{smp}:1, ips={ips}, reset_on_triple_fault={reboot}, 
 memory: guest={memory}, host={memory}
 romimage: file={firmware}
 vgaromimage: file={vga}
-pci: enabled=1, chipset=i440fx
+pci: enabled=1, chipset=i440fx{slots}
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=disk, mode=flat, path={disk}
-boot: disk
+boot: {boot}
 com1: enabled=1, mode=file, dev=/dev/fd/{serial}
 display_library: rfb, options="timeout=0"
 sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
@@ -65,6 +65,11 @@ info: action={info}
 debug: action=ignore
 mouse: enabled=0
 """
+# A network card on a TAP device, and the program in its ROM, from which a BIOS starts before the disk.
+NETWORK = """\
+e1000: enabled=1, mac={mac}, ethmod=tuntap, ethdev=/dev/net/tun:{tap}, script=none, bootrom={rom}
+"""
+NETWORK_ROM = "/usr/lib/ipxe/qemu/pxe-e1000.rom"
 
 
 def checked(data, at):
@@ -97,7 +102,7 @@ def shell_writes(at, data):
 class Machine(vm.Machine):
     """One Bochs process, followed as vm.Machine follows QEMU. There is no way to send it anything."""
 
-    def __init__(self, folder, rc, on_line=None):
+    def __init__(self, folder, rc, on_line=None, prefix=()):
         self.folder, self.on_line = pathlib.Path(folder), on_line
         self.text, self.seen, self.changed = "", 0, threading.Condition()
         self.qmp_path = ""
@@ -109,7 +114,7 @@ class Machine(vm.Machine):
         (self.folder / "debugger").write_text("c\n" * 8)
         self.start = time.monotonic()
         self.errors = open(self.folder / "qemu.err", "wb")
-        argv = ["bochs", "-q", "-f", self.folder / "bochsrc", "-rc", self.folder / "debugger"]
+        argv = [*prefix, "bochs", "-q", "-f", self.folder / "bochsrc", "-rc", self.folder / "debugger"]
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=self.errors, stderr=subprocess.STDOUT,
                                         start_new_session=True, preexec_fn=vm.die_with_parent, pass_fds=[write_end])
         os.close(write_end)
@@ -131,9 +136,9 @@ def start_bios(folder, image, files, **options):
 
 
 def start(folder, files, smp=1, memory=512, model="corei7_skylake_x", image=None, reboot=False, info="ignore", ips=IPS,
-          on_line=None, firmware=FIRMWARE):
+          on_line=None, firmware=FIRMWARE, network=None, prefix=()):
     """Put the files on partition 1 of the image (DISK_MIB large), or on a FAT disk without partitions, as the only disk,
-    and switch the machine on."""
+    and switch the machine on. network: the TAP device and the hardware address of a card; prefix: as in vm.start()."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     disk = pathlib.Path(image or folder / "esp.img")
@@ -146,8 +151,11 @@ def start(folder, files, smp=1, memory=512, model="corei7_skylake_x", image=None
         disks.fat_format(disk, ESP_BYTES // disks.SECTOR)
         disks.fat_put(disk, files)
     rc = RC.format(model=model, smp=smp, memory=memory, reboot=int(reboot), firmware=firmware, vga=VGA, disk=disk,
-                   folder=folder, info=info, ips=ips, serial="{serial}")
-    return Machine(folder, rc, on_line)
+                   folder=folder, info=info, ips=ips, serial="{serial}", slots=", slot2=e1000" if network else "",
+                   boot="network, disk" if network else "disk")
+    if network:
+        rc += NETWORK.format(tap=network[0], mac=network[1], rom=NETWORK_ROM)
+    return Machine(folder, rc, on_line, prefix)
 
 
 def boot_files(job, loader=None, shell=False, append="quiet", smp=1, image=None, ips=IPS):

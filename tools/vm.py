@@ -226,7 +226,7 @@ def start_bios(folder, image, files, smp=2, memory=1024, cpu="max", bus="ahci", 
     argv = [*prefix, "qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-M", MACHINES[bus], "-m", str(memory), "-smp", str(smp),
             "-display", "none", "-monitor", "none", "-net", "none", "-chardev", "stdio,id=console,signal=off",
             "-serial", "chardev:console", "-drive", f"if=none,id=guest,format=raw,file={image}",
-            "-device", f"ide-hd,drive=guest,bus=ide.0,serial={disks.SERIAL}"]
+            "-device", f"ide-hd,drive=guest,bus=ide.0,serial={disks.SERIAL},id=disk"]
     if boot == "direct":
         argv += map(str, direct_arguments(folder, files))
     else:
@@ -252,7 +252,7 @@ def start(folder, image, files, smp=2, memory=1024, cpu="max", bus="ahci", esp="
             "-serial", "chardev:console",
             "-drive", f"if=pflash,format=raw,readonly=on,file={OVMF_CODE}",
             "-drive", f"if=pflash,format=raw,file={folder}/vars.fd",
-            "-drive", drive, "-device", f"ide-hd,drive=guest,bus=ide.0,serial={disks.SERIAL}"]
+            "-drive", drive, "-device", f"ide-hd,drive=guest,bus=ide.0,serial={disks.SERIAL},id=disk"]
     if esp == "disk":
         disks.fat_put(f"{image}@@{disks.ESP_FIRST * disks.SECTOR}", files)
     else:

@@ -81,9 +81,13 @@ class Lab:
         """The same in Bochs, where no power-off of Linux can be seen."""
         files = bochs.boot_files(job, None if NATIVE else LOADER, smp=smp, image=self.image)
         with bochs.start(self.folder / "boot", files, smp=smp, model=model, image=self.image) as machine:
-            assert vm.run(machine, seconds), f"the guest failed; console: {machine.log_path}"
-            active(machine.text)
-            return machine.text
+            return self.finish_bochs(machine, seconds)
+
+    @staticmethod
+    def finish_bochs(machine, seconds=1200):
+        assert vm.run(machine, seconds), f"the guest failed; console: {machine.log_path}"
+        active(machine.text)
+        return machine.text
 
     def assert_ciphertext(self):
         """The guest's partition, read raw: data, but none of the plaintext, and no order in it."""
@@ -126,15 +130,15 @@ def check_files(lab, text):
         assert data.count(disks.MARKER) == len(data) // disks.SECTOR
 
 
-def wait_screen(machine, text, seconds):
-    """Wait until a text is on the screen of a machine in QEMU, whose VGA memory shows characters; the whole screen."""
+def wait_screen(machine, pattern, seconds):
+    """Wait until a pattern is on the screen of a machine in QEMU, whose VGA memory shows characters; the whole screen."""
     deadline = time.monotonic() + seconds * vm.TIME_FACTOR
     path = machine.folder / "screen"
     while True:
         machine.monitor(f'pmemsave 0xb8000 4000 "{path}"')
         cells = path.read_bytes()[::2] if path.exists() else b""
         lines = [cells[at:at + 80].decode("ascii", "replace").rstrip() for at in range(0, len(cells), 80)]
-        if text in (screen := "\n".join(lines)):
+        if re.search(pattern, screen := "\n".join(lines), re.S):
             return screen
         assert time.monotonic() < deadline, screen
         time.sleep(0.2)

@@ -74,6 +74,13 @@ REFUSALS = [
                                  "grub/grub.cfg": files["grub/grub.cfg"].replace(
                                      b"boot\nfi", b"module2 /sekisho.elf sekisho.elf\nboot\nfi")}),
      "sekisho.elf holds neither 32 bytes"),
+    ("a module nobody asks for",
+     lambda files: files.update({"grub/grub.cfg": files["grub/grub.cfg"].replace(
+         b"boot\nfi", b"module2 /sekisho.conf system.key\nboot\nfi")}),
+     "of no use is the module system.key"),
+    ("a module without a name",
+     lambda files: files.update({"grub/grub.cfg": files["grub/grub.cfg"].replace(b"boot\nfi", b"module2 /initrd.gz\nboot\nfi")}),
+     "a module has no name"),
 ]
 
 

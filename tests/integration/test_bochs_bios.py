@@ -8,7 +8,7 @@ import pytest
 import vm
 
 import bios_guest
-from conftest import LOADER_BIOS, NATIVE, RUNS, Lab, active, check_files, seen
+from conftest import LOADER_BIOS, NATIVE, RUNS, Lab, check_files, seen
 
 IPS = f"tsc_early_khz={bochs.IPS // 1000} disk={bochs.SERIAL} quiet"
 
@@ -33,9 +33,7 @@ def test_debian(intel, smp, boot):
     files = vm.bios_files("fs,reboot,verify", None if NATIVE else LOADER_BIOS, intel.conf(serial=bochs.SERIAL), boot, IPS)
     with bochs.start_bios(intel.folder / "boot", intel.image, files, smp=smp, model="corei7_skylake_x",
                           reboot=True) as machine:
-        assert vm.run(machine, 1200), f"the guest failed; console: {machine.log_path}"
-        text = machine.text
-    active(text)
+        text = intel.finish_bochs(machine)
     assert "rebooted=1" in text
     check_files(intel, text)
     seen("Intel VT-x (Bochs) BIOS", "ide", smp, "encrypts, reboots")
