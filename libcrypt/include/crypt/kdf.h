@@ -15,9 +15,9 @@
 #include <crypt/error.h>
 #include <crypt/hash.h>
 
-/* How far a derivation is: done of total units, which mean nothing else. done never falls, total stays, the last call has
- * done = total. At most a few milliseconds' work lie between two calls, on a processor of this century. false gives up.
- * It runs in the caller's context, between two pieces of work, and may use vector registers. */
+/* How far a derivation is: done of total units, which mean nothing else. done never falls, total stays; in the last
+ * call they are equal. At most a few milliseconds' work lie between two calls, on a processor of this century. false
+ * gives up. It runs in the caller's context, between two pieces of work, and may use vector registers. */
 typedef bool crypt_kdf_step_fn(void *ctx, uint32_t done, uint32_t total);
 
 /* What is derived from what. All borrowed; out MUST NOT overlap the rest. */

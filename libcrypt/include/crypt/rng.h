@@ -48,7 +48,7 @@ struct crypt_rng_hw crypt_rng_hw(uint32_t features);
 struct crypt_rng {
     enum crypt_rng_state state[CRYPT_RNG_SOURCES];
     uint32_t bits[CRYPT_RNG_SOURCES]; /* credited */
-    uint8_t key[32], value[32];        /* K and V: no pointers, a generator may be moved */
+    uint8_t key[32], value[32];       /* K and V: no pointers, a generator may be moved */
 };
 
 /* Start with no entropy at all. */
