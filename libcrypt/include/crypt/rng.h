@@ -54,7 +54,7 @@ struct crypt_rng {
 /* Start with no entropy at all. */
 void crypt_rng_init(struct crypt_rng *r);
 
-/* Ask the machine's sources and mix in what they answer; some 10 ms. A source that does not answer in time is left
+/* Ask the machine's sources and mix in what they answer; some 20 ms. A source that does not answer in time is left
  * alone. MUST: the processor has the instructions. Does not fail: r->state and crypt_rng_bits tell. */
 void crypt_rng_gather(struct crypt_rng *r, const struct crypt_rng_hw *hw);
 
