@@ -4,7 +4,7 @@
  * Any context that may change vector registers (all clobber CRYPT_XMM), any CPU; no allocation. Nothing secret is left
  * on the stack, of which they use less than 3 KiB.
  *
- * Source: LUKS On-Disk Format Specification, version 1.2.3, 2.4 "Anti-forensic information splitting". */
+ * Source: LUKS1 On-Disk Format Specification, version 1.2.3, 2.4 "Anti-forensic information splitting". */
 #ifndef CRYPT_AF_H
 #define CRYPT_AF_H
 
