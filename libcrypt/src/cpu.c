@@ -1,10 +1,14 @@
 /* see crypt/cpu.h */
 #include <crypt/cpu.h>
 
+#include <stdbool.h>
+
 #define CPUID_1_ECX_AESNI   (UINT32_C(1) << 25)
 #define CPUID_1_ECX_OSXSAVE (UINT32_C(1) << 27)
 #define CPUID_1_ECX_AVX     (UINT32_C(1) << 28)
+#define CPUID_1_ECX_RDRAND  (UINT32_C(1) << 30)
 #define CPUID_7_EBX_AVX2    (UINT32_C(1) << 5)
+#define CPUID_7_EBX_RDSEED  (UINT32_C(1) << 18)
 #define CPUID_7_ECX_VAES    (UINT32_C(1) << 9)
 #define XCR0_SSE_AVX        UINT32_C(6) /* bits 1 and 2 */
 
@@ -24,15 +28,20 @@ static uint32_t xcr0_low(void) {
     return low;
 }
 
+static bool ymm_enabled(uint32_t ecx1) {
+    return ecx1 & CPUID_1_ECX_AVX && ecx1 & CPUID_1_ECX_OSXSAVE && (xcr0_low() & XCR0_SSE_AVX) == XCR0_SSE_AVX;
+}
+
 uint32_t crypt_cpu_features(void) {
     uint32_t f = 0;
     uint32_t ecx1 = cpuid(1).ecx;
     if (ecx1 & CPUID_1_ECX_AESNI) f |= CRYPT_CPU_AESNI;
+    if (ecx1 & CPUID_1_ECX_RDRAND) f |= CRYPT_CPU_RDRAND;
 
-    if (!(ecx1 & CPUID_1_ECX_AVX) || !(ecx1 & CPUID_1_ECX_OSXSAVE) || cpuid(0).eax < 7) return f;
-    if ((xcr0_low() & XCR0_SSE_AVX) != XCR0_SSE_AVX) return f;
+    if (cpuid(0).eax < 7) return f;
     struct cpuid leaf7 = cpuid(7);
-    if (!(leaf7.ebx & CPUID_7_EBX_AVX2)) return f;
+    if (leaf7.ebx & CPUID_7_EBX_RDSEED) f |= CRYPT_CPU_RDSEED;
+    if (!(leaf7.ebx & CPUID_7_EBX_AVX2) || !ymm_enabled(ecx1)) return f;
     f |= CRYPT_CPU_AVX2;
     if (leaf7.ecx & CPUID_7_ECX_VAES) f |= CRYPT_CPU_VAES;
     return f;

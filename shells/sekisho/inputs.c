@@ -1,6 +1,6 @@
 /* see inputs.h */
 #include "inputs.h"
-#include <crypt/sha256.h>
+#include <crypt/hash.h>
 #include <string.h>
 
 static bool checksum_good(const char *options, const char *file, const void *data, size_t n_bytes,
@@ -8,7 +8,7 @@ static bool checksum_good(const char *options, const char *file, const void *dat
     uint8_t asked[CONF_SHA256_BYTES], found[CRYPT_SHA256_BYTES];
     int r = conf_option_sha256(options, file, asked, out_why);
     if (r <= 0) return r == 0;
-    crypt_sha256(data, n_bytes, found);
+    crypt_hash_digest(CRYPT_SHA256, data, n_bytes, found);
     *out_why = "does not have the checksum that the load options tell";
     return !memcmp(asked, found, sizeof found);
 }

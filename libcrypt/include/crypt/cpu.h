@@ -8,11 +8,13 @@ enum crypt_cpu_feature {
     CRYPT_CPU_AESNI = 1 << 0, /* AESENC and companions on 128-bit registers */
     CRYPT_CPU_AVX2 = 1 << 1,  /* and XCR0 lets the 256-bit registers be used */
     CRYPT_CPU_VAES = 1 << 2,  /* AESENC on 256-bit registers */
+    CRYPT_CPU_RDRAND = 1 << 3,
+    CRYPT_CPU_RDSEED = 1 << 4,
 };
 
 /* What the processor it runs on offers, under the CR4.OSXSAVE and XCR0 in force now. Executes CPUID (and XGETBV when
  * CR4.OSXSAVE is set): beneath a guest call it once, at start, with the hypervisor's own XCR0.
- * The 256-bit features are reported only together with CRYPT_CPU_AVX2.
+ * CRYPT_CPU_VAES is reported only together with CRYPT_CPU_AVX2.
  * Source: Intel SDM volume 2A (revision 083), "CPUID - CPU Identification", leaves 1 and 7; volume 1, 14.3 "Detection
  * of Intel AVX Instructions". */
 uint32_t crypt_cpu_features(void);

@@ -6,12 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t from_hex(const char *hex, uint8_t *out, size_t max_bytes) {
-    size_t n = strlen(hex) / 2;
-    cr_assert(n <= max_bytes && strlen(hex) % 2 == 0, "hex string of %zu digits", strlen(hex));
-    for (size_t i = 0; i < n; i++) cr_assert_eq(sscanf(hex + 2 * i, "%2hhx", &out[i]), 1, "not hex: %s", hex);
-    return n;
-}
+#include "hex.h"
 
 static void field(struct rsp_vector *v, const char *name, const char *value) {
     if (strcmp(name, "COUNT") == 0)

@@ -149,4 +149,6 @@ Test(xts_api, features_are_those_of_this_processor) {
     cr_assert_eq(!!(f & CRYPT_CPU_AESNI), cpuinfo_has("aes"));
     cr_assert_eq(!!(f & CRYPT_CPU_AVX2), cpuinfo_has("avx2"));
     cr_assert_eq(!!(f & CRYPT_CPU_VAES), cpuinfo_has("vaes"));
+    cr_assert_eq(!!(f & CRYPT_CPU_RDRAND), cpuinfo_has("rdrand"));
+    cr_assert_eq(!!(f & CRYPT_CPU_RDSEED), cpuinfo_has("rdseed"));
 }
