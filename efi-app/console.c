@@ -20,7 +20,7 @@ static bool firmware_has_serial(void) {
 }
 
 void con_add_serial(uint16_t port) {
-    if (firmware_has_serial() || !serial_present(port)) return;
+    if (firmware_has_serial() || !serial_init(port)) return;
     serial = port;
 }
 

@@ -6,7 +6,7 @@ static uint16_t serial; /* 0: none */
 static bool no_screen;
 
 void con_add_serial(uint16_t port) {
-    if (serial_present(port)) serial = port;
+    if (serial_init(port)) serial = port;
 }
 
 void con_serial_only(uint16_t port) {

@@ -87,7 +87,9 @@ static bool is_key(const struct mbi_module *m) {
     return false;
 }
 
-static bool is_system(const struct mbi_module *m) { return mbi_named(m, "kernel", NULL) || mbi_named(m, "initrd", NULL); }
+static bool is_system(const struct mbi_module *m) {
+    return mbi_named(m, "kernel", NULL) || mbi_named(m, "initrd", NULL);
+}
 
 /* A name that nobody asks for is a slip, or was cut off: iPXE has room for 511 characters of all lines together. */
 static bool modules_known(void) {

@@ -101,6 +101,17 @@ def test_refusal(lab, change, sentence):
 
 
 @pytest.mark.skipif(NATIVE, reason="about Sekisho's refusals")
+@pytest.mark.parametrize("n_bytes, sentence", [(4096, "no multiboot header found"), (65536, "premature end of file")])
+def test_program_cut_off(lab, n_bytes, sentence):
+    """GRUB notices; nothing of it runs, and GRUB waits for a person."""
+    files = vm.bios_files("cpus", LOADER_BIOS, lab.conf())
+    files["sekisho.elf"] = LOADER_BIOS.read_bytes()[:n_bytes]
+    with vm.start_bios(lab.folder / "boot", lab.image, files, bus=lab.bus) as machine:
+        machine.wait(sentence, 60)
+        assert not conftest.BANNER.search(machine.text)
+
+
+@pytest.mark.skipif(NATIVE, reason="about Sekisho's refusals")
 def test_unprotected_if_asked_for(lab):
     conf = lab.conf().replace("QM00001", "QM00009").replace("= stop", "= boot-unprotected")
     files = vm.bios_files("cpus", LOADER_BIOS, conf)
