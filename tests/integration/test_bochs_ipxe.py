@@ -1,4 +1,5 @@
-"""The same on Intel: iPXE in the ROM of Bochs's network card, or started by the UEFI shell; kernel and initrd over the network."""
+"""The same on Intel: iPXE in the ROM of Bochs's network card; kernel and initrd over the network. Not with UEFI firmware: there
+iPXE gets an address on Bochs and then waits for ever, before anything of ours runs."""
 
 import re
 
@@ -15,17 +16,13 @@ def intel(request):
 
 
 @pytest.mark.skipif(NATIVE, reason="about how Sekisho is started")
-@pytest.mark.parametrize("firmware", ["UEFI", "BIOS"])
-def test_kernel_over_the_network(intel, firmware):
-    options = {"firmware": bochs.BIOS, "reboot": True} if firmware == "BIOS" else {}
-    jobs = "fs,reboot,verify" if firmware == "BIOS" else "fs,verify"
+def test_kernel_over_the_network(intel):
     folder = network.fill(intel.folder / "site", intel.image, f"tsc_early_khz={bochs.IPS // 1000} disk={bochs.SERIAL} quiet "
-                          f"job={jobs}", intel.conf(serial=bochs.SERIAL))
-    files = {"ipxe.efi": folder / "ipxe.efi", "startup.nsh": b"@echo -off\r\nfs0:\r\nipxe.efi\r\n"}
+                          "job=fs,reboot,verify", intel.conf(serial=bochs.SERIAL))
     with network.Network(folder, "network.ipxe") as net, \
-            bochs.start(intel.folder / "boot", files, image=intel.image, network=(network.TAP, network.MAC),
-                        prefix=net.prefix, **options) as machine:
+            bochs.start(intel.folder / "boot", {"empty": b""}, image=intel.image, firmware=bochs.BIOS, reboot=True,
+                        network=(network.TAP, network.MAC), prefix=net.prefix) as machine:
         text = intel.finish_bochs(machine)
-    assert firmware == "UEFI" or "rebooted=1" in text
+    assert "rebooted=1" in text
     check_files(intel, text)
-    seen(f"Intel VT-x (Bochs) iPXE {firmware}", "ide", 1, "encrypts" if firmware == "UEFI" else "encrypts, reboots")
+    seen("Intel VT-x (Bochs) iPXE BIOS", "ide", 1, "encrypts, reboots")
