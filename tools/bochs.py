@@ -150,11 +150,11 @@ def start(folder, files, smp=1, memory=512, model="corei7_skylake_x", image=None
     return Machine(folder, rc, on_line)
 
 
-def boot_files(job, loader=None, shell=False, append="quiet", smp=1, image=None, ips=IPS, boot="shell", arch="amd64"):
+def boot_files(job, loader=None, shell=False, append="quiet", smp=1, image=None, ips=IPS, arch="amd64"):
     """As vm.boot_files. image: start() will get it. shell: no kernel, the UEFI shell says "SHELL UP" instead."""
     if not shell:
         conf = disks.conf(image, serial=SERIAL) if image else CONF.decode()
-        files = vm.boot_files(job, loader, conf, boot, f"tsc_early_khz={ips // 1000} disk={SERIAL} {append}", arch)
+        files = vm.boot_files(job, loader, conf, append=f"tsc_early_khz={ips // 1000} disk={SERIAL} {append}", arch=arch)
         if smp > 1:
             lines = shell_writes(MP_AT, mp_tables(smp))
             files["startup.nsh"] = files["startup.nsh"].replace(b"\r\n", b"\r\n" + lines, 1)
@@ -173,7 +173,7 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--loader", help="the UEFI application to start before the kernel; none: natively")
     p.add_argument("--shell", action="store_true", help="stop at the UEFI shell")
-    p.add_argument("--boot", choices=["shell", "next-grub", "grub", "modules"], default="shell")
+    p.add_argument("--boot", choices=["shell", "grub", "modules"], default="shell")
     p.add_argument("--arch", choices=sorted(guest.ARCHITECTURES), default="amd64", help="the guest's")
     p.add_argument("--job", default="cpus", help="jobs, separated by commas")
     p.add_argument("--append", default="quiet", help="more kernel command line")
@@ -201,7 +201,7 @@ def main():
                               f"tsc_early_khz={a.ips // 1000} disk={SERIAL} {a.append}", arch=a.arch)
         machine = start_bios(folder, a.disk, files, **where)
     else:
-        files = boot_files(a.job, a.loader, a.shell, a.append, a.smp, a.disk, a.ips, a.boot, a.arch)
+        files = boot_files(a.job, a.loader, a.shell, a.append, a.smp, a.disk, a.ips, a.arch)
         machine = start(folder, files, image=a.disk, **where)
     with machine:
         begin = machine.start

@@ -13,8 +13,9 @@ without a result.
 
 Without --disk a new 256 MiB disk is made; with it, it is made if it does not exist. Without --conf, the loader gets the
 sekisho.conf that tools/disk.py writes for this disk. --boot shell: the UEFI shell starts sekisho.efi, which returns to it,
-then the kernel. --boot next: the loader is \\EFI\\BOOT\\BOOTX64.EFI and starts the kernel itself. --boot next-grub: it starts
-GRUB, which starts the kernel, and so can start a 32-bit one (--arch i386). --esp: where these files are: virtio (a disk of its own, not mediated), ahci (the same on the second port), disk (partition 1 of the guest's disk).
+then the kernel. --boot next: the loader is \\EFI\\BOOT\\BOOTX64.EFI and starts the kernel itself. With --arch i386 GRUB takes
+the kernel's place and starts it, because 64-bit firmware cannot. --esp: where these files are: virtio (a disk of its
+own, not mediated), ahci (the same on the second port), disk (partition 1 of the guest's disk).
 
 With a BIOS, --boot grub: GRUB on the guest's disk loads sekisho.elf, which starts the disk again, and this time GRUB loads
 the kernel. --boot modules: GRUB gives the kernel to sekisho.elf. --boot direct: QEMU loads sekisho.elf and the kernel.
@@ -173,16 +174,14 @@ def boot_files(job, loader=None, conf="", boot="shell", append="quiet", arch="am
     """What lies on the EFI system partition, {path: contents}."""
     folder = guest.build(arch)
     kernel = f"console=ttyS0 panic=-1 {append} job={job}"
-    options = f"initrd=\\initrd.gz {kernel}"
+    program, options = "vmlinuz.efi", f"initrd=\\initrd.gz {kernel}"
     files = {"vmlinuz.efi": folder / "vmlinuz.efi", "initrd.gz": folder / "initrd.gz"}
-    following = f"next     = \\vmlinuz.efi\nnext-options = {options}\n"
-    if boot == "next-grub":
+    if arch == "i386":
+        program, options = "grubx64.efi", ""
         files["grub/grub.cfg"] = grub.menu([f"linux /vmlinuz.efi {kernel}", "initrd /initrd.gz"]).encode()
-        files["EFI/BOOT/BOOTX64.EFI" if not loader else "grubx64.efi"] = grub.efi()
-        following = "next     = \\grubx64.efi\n"
-        if not loader:
-            return files
-    if loader and boot in ("next", "next-grub"):
+        files[program] = grub.efi()
+    if loader and boot == "next":
+        following = f"next     = \\{program}\n" + (f"next-options = {options}\n" if options else "")
         conf = conf.replace("[boot]\n", f"[boot]\n{following}", 1)
         files["EFI/BOOT/BOOTX64.EFI"] = pathlib.Path(loader)
         files["EFI/BOOT/sekisho.conf"] = conf.encode()
@@ -193,7 +192,7 @@ def boot_files(job, loader=None, conf="", boot="shell", append="quiet", arch="am
     if loader:
         files["sekisho.efi"], files["sekisho.conf"] = pathlib.Path(loader), conf.encode()
         lines += ["sekisho.efi"]
-    lines += [f"vmlinuz.efi {options}"]
+    lines += [f"{program} {options}".rstrip()]
     files["startup.nsh"] = "".join(line + "\r\n" for line in lines).encode()
     return files
 
@@ -336,7 +335,7 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--loader", help="the UEFI application to start before the kernel; none: natively")
     p.add_argument("--conf", help="its sekisho.conf (default: made for the disk)")
-    p.add_argument("--boot", choices=["shell", "next", "next-grub", *BIOS_BOOTS], default="shell")
+    p.add_argument("--boot", choices=["shell", "next", *BIOS_BOOTS], default="shell")
     p.add_argument("--arch", choices=sorted(guest.ARCHITECTURES), default="amd64", help="the guest's")
     p.add_argument("--bus", choices=sorted(MACHINES), default="ahci", help="the disk's controller")
     p.add_argument("--esp", choices=["virtio", "ahci", "disk"], default="virtio")
