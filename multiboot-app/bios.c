@@ -120,9 +120,11 @@ _Noreturn void bios_leave_to_sector(struct bios_wipe wipe, uint8_t drive, uint16
     leave(wipe, LOW_WAY_SECTOR);
 }
 
-_Noreturn void bios_leave_to_linux(struct bios_wipe wipe, uint32_t entry, uint32_t boot_params) {
+_Noreturn void bios_leave_to_linux(struct bios_wipe wipe, struct bios_code code, uint32_t boot_params) {
     low->esi = boot_params;
-    low->entry = entry;
+    low->entry = low->copy_to = code.entry;
+    low->copy_from = code.from;
+    low->copy_bytes = code.n_bytes;
     leave(wipe, LOW_WAY_LINUX);
 }
 

@@ -48,7 +48,13 @@ struct bios_wipe {
     uint32_t base, n_bytes;
 };
 _Noreturn void bios_leave_to_sector(struct bios_wipe wipe, uint8_t drive, uint16_t segment, uint16_t offset);
-_Noreturn void bios_leave_to_linux(struct bios_wipe wipe, uint32_t entry, uint32_t boot_params);
+
+/* The code is copied to its entry after the wiping, so it may be meant for where the caller stands. MUST: where it lies
+ * is neither wiped nor overlaps where it goes. */
+struct bios_code {
+    uint32_t from, n_bytes, entry;
+};
+_Noreturn void bios_leave_to_linux(struct bios_wipe wipe, struct bios_code code, uint32_t boot_params);
 
 _Noreturn void bios_reset(void);
 

@@ -10,26 +10,33 @@
 _Static_assert(MORE_AT + LINUX_MORE_BYTES <= LOW_BLOCK_BYTES - LOW_BUFFER, "the block has room for it");
 
 #define FIRST_MIB UINT64_C(0x100000)
+#define BELOW_4G  (UINT64_C(1) << 32)
 
 static void *at_address(uint64_t at) { return (void *)(uintptr_t)at; }
 
-/* Somewhere between the first MiB and limit, clear of the modules. */
-static bool find_place(const struct memmap *map, const struct mbi *mbi, const struct vmm_range *also, uint64_t n_bytes,
-                       uint64_t align, uint64_t limit, uint64_t *out) {
-    struct vmm_range avoid[MBI_MAX_MODULES + 1];
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < mbi->n_modules; i++)
-        avoid[n++] = (struct vmm_range){mbi->module[i].base, mbi->module[i].n_bytes};
-    if (also) avoid[n++] = *also;
-    return memmap_place(map, n_bytes, align, FIRST_MIB, limit, avoid, n, out);
+static struct vmm_range range_of(const struct mbi_module *m) { return (struct vmm_range){m->base, m->n_bytes}; }
+
+/* What was loaded, this program included; with room for the kernel's place, and for two things that were moved. */
+struct loaded {
+    struct vmm_range range[MBI_MAX_MODULES + 4];
+    uint32_t n;
+};
+
+static bool overlap(struct vmm_range a, struct vmm_range b) {
+    return a.base < b.base + b.n_bytes && b.base < a.base + a.n_bytes;
 }
 
-static bool place_kernel(const struct memmap *map, const struct mbi *mbi, const struct linux_image *k, uint64_t *out) {
-    /* Where it wants to be, if that is free; else, if it can, anywhere higher. */
-    if (find_place(map, mbi, NULL, k->init_bytes, 1, k->preferred + k->init_bytes, out) && *out == k->preferred)
-        return true;
-    return k->align && find_place(map, mbi, NULL, k->init_bytes, k->align, UINT64_C(1) << 32, out) &&
-           *out >= k->preferred;
+/* Move what lies at *r out of the kernel's way and below limit, if it is not so already. */
+static bool move_away(struct vmm_range *r, struct vmm_range kernel, uint64_t limit, const struct memmap *map,
+                      struct loaded *l) {
+    uint64_t to;
+    if (!overlap(*r, kernel) && r->base + r->n_bytes <= limit) return true;
+    l->range[l->n] = kernel;
+    if (!memmap_place(map, r->n_bytes, 4096, FIRST_MIB, limit, l->range, l->n + 1, &to)) return false;
+    memcpy(at_address(to), at_address(r->base), r->n_bytes);
+    r->base = to;
+    l->range[l->n++] = *r;
+    return true;
 }
 
 static void read_screen(struct linux_start *start) {
@@ -45,30 +52,33 @@ static void read_screen(struct linux_start *start) {
 
 void direct_start(const struct mbi *mbi, const struct memmap *map, struct bios_wipe wipe, const char **out_why) {
     const char *cmdline;
-    const struct mbi_module *kernel = mbi_find(mbi, "kernel", &cmdline), *initrd = mbi_find(mbi, "initrd", NULL);
-    const void *file = at_address(kernel->base);
+    const struct mbi_module *kernel = mbi_find(mbi, "kernel", &cmdline), *second = mbi_find(mbi, "initrd", NULL);
+    struct vmm_range file = range_of(kernel), initrd = second ? range_of(second) : (struct vmm_range){0, 0}, run;
+    struct loaded loaded = {.n = 0};
     struct linux_image image;
     struct linux_start start = {.cmdline = bios_buffer_address() + CMDLINE_AT, .more = bios_buffer_address() + MORE_AT};
-    uint64_t at, initrd_at = initrd ? initrd->base : 0;
-    if (linux_parse(file, kernel->n_bytes, &image, out_why)) return;
+    if (linux_parse(at_address(file.base), file.n_bytes, &image, out_why)) return;
     *out_why = "the kernel's command line is longer than it takes";
     size_t n_cmdline = strlen(cmdline);
     if (n_cmdline > image.cmdline_max) return;
+    for (uint32_t i = 0; i < mbi->n_modules; i++) loaded.range[loaded.n++] = range_of(&mbi->module[i]);
     *out_why = "no memory is free where the kernel can run";
-    if (!place_kernel(map, mbi, &image, &at)) return;
-    if (initrd && initrd->base + initrd->n_bytes > image.initrd_limit) {
-        struct vmm_range taken = {at, image.init_bytes};
-        *out_why = "no memory is free where the kernel takes its initrd";
-        if (!find_place(map, mbi, &taken, initrd->n_bytes, 4096, image.initrd_limit, &initrd_at)) return;
-        memcpy(at_address(initrd_at), at_address(initrd->base), initrd->n_bytes);
-    }
+    if (!linux_place(&image, map, loaded.range, loaded.n, &run.base)) return;
+    run.n_bytes = image.init_bytes;
+    loaded.range[loaded.n++] = (struct vmm_range){wipe.base, wipe.n_bytes}; /* gone when the kernel is put in place */
+    if (!move_away(&file, run, BELOW_4G, map, &loaded)) return;
+    *out_why = "no memory is free where the kernel takes its initrd";
+    if (!move_away(&initrd, run, image.initrd_limit, map, &loaded)) return;
     read_screen(&start);
-    start.at = (uint32_t)at;
-    start.initrd = (uint32_t)initrd_at;
-    start.initrd_bytes = initrd ? (uint32_t)initrd->n_bytes : 0;
+    start.at = (uint32_t)run.base;
+    start.initrd = (uint32_t)initrd.base;
+    start.initrd_bytes = (uint32_t)initrd.n_bytes;
     uint8_t *buffer = bios_buffer();
     memcpy(buffer + CMDLINE_AT, cmdline, n_cmdline + 1);
-    linux_params(file, &start, map, buffer + PARAMS_AT, buffer + MORE_AT);
-    memcpy(at_address(at), (const uint8_t *)file + image.code, image.code_bytes);
-    bios_leave_to_linux(wipe, start.at, bios_buffer_address());
+    linux_params(at_address(file.base), &start, map, buffer + PARAMS_AT, buffer + MORE_AT);
+    bios_leave_to_linux(wipe,
+                        (struct bios_code){.from = (uint32_t)(file.base + image.code),
+                                           .n_bytes = (uint32_t)image.code_bytes,
+                                           .entry = start.at},
+                        bios_buffer_address());
 }

@@ -27,6 +27,7 @@
 #define VERSION_NEEDED   0x20au
 #define LOADER_UNDEFINED 0xffu
 #define SECTOR           512u
+#define FIRST_MIB        UINT64_C(0x100000)
 
 /* x86/zero-page */
 #define SCREEN_X       0x00u
@@ -69,6 +70,20 @@ int linux_parse(const void *file, size_t n_bytes, struct linux_image *out, const
     if ((out->align & (out->align - 1)) || out->preferred > limit || out->init_bytes > limit - out->preferred)
         return -1;
     return 0;
+}
+
+static bool where_it_wants(const struct linux_image *k, const struct memmap *map, const struct vmm_range *loaded,
+                           uint32_t n, uint64_t *out) {
+    uint64_t first = k->preferred > FIRST_MIB ? k->preferred : FIRST_MIB;
+    return memmap_place(map, k->init_bytes, 1, first, k->preferred + k->init_bytes, loaded, n, out);
+}
+
+bool linux_place(const struct linux_image *k, const struct memmap *map, const struct vmm_range *loaded, uint32_t n,
+                 uint64_t *out) {
+    uint64_t first = k->preferred > FIRST_MIB ? k->preferred : FIRST_MIB;
+    if (where_it_wants(k, map, loaded, n, out)) return true;
+    if (k->align && memmap_place(map, k->init_bytes, k->align, first, UINT64_C(1) << 32, loaded, n, out)) return true;
+    return where_it_wants(k, map, NULL, 0, out);
 }
 
 static void put_e820(void *to, const struct memmap_entry *e) {

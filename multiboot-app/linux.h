@@ -4,6 +4,7 @@
 #ifndef MULTIBOOT_LINUX_H
 #define MULTIBOOT_LINUX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "memmap.h"
@@ -25,6 +26,11 @@ struct linux_image {
 
 /* 0, or negative with *out_why one sentence. */
 int linux_parse(const void *file, size_t n_bytes, struct linux_image *out, const char **out_why);
+
+/* Where the kernel is to run, above 1 MiB: where it wants to be, if nothing lies there that was loaded; else higher, if
+ * it can; else where it wants to be all the same: then what was loaded must be moved away. False if memory lacks. */
+bool linux_place(const struct linux_image *image, const struct memmap *map, const struct vmm_range *loaded, uint32_t n,
+                 uint64_t *out);
 
 /* What the kernel is told. The text screen is told as is_vga's 80 x 25, cursor where it stands. */
 struct linux_start {

@@ -69,6 +69,10 @@ low_start:
     rep stosl
     cmpb $LOW_WAY_LINUX, LOW_WAY(%ebx)
     jne 2f
+    mov LOW_COPY_FROM(%ebx), %esi
+    mov LOW_COPY_TO(%ebx), %edi
+    mov LOW_COPY_BYTES(%ebx), %ecx
+    rep movsb
     lea LOW_STACK_TOP(%ebx), %esp
     mov LOW_ESI(%ebx), %esi
     mov LOW_ENTRY(%ebx), %eax

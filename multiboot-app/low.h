@@ -36,13 +36,17 @@ struct low {
     uint16_t gdt_limit;
     uint32_t gdt_base, gdt_base_high;
     uint64_t gdt[6];
-    struct low_packet packet; /* for the BIOS's disk services */
+    struct low_packet packet;                /* for the BIOS's disk services */
+    uint32_t copy_from, copy_to, copy_bytes; /* on leaving to 32-bit code, after the wiping */
 };
 _Static_assert(offsetof(struct low, eflags) == LOW_EFLAGS && offsetof(struct low, entry) == LOW_ENTRY, "low.S");
 _Static_assert(offsetof(struct low, wipe_bytes) == LOW_WIPE_BYTES && offsetof(struct low, rsp) == LOW_RSP, "low.S");
 _Static_assert(offsetof(struct low, real_offset) == LOW_FAR_REAL && offsetof(struct low, far64) == LOW_FAR64, "low.S");
 _Static_assert(offsetof(struct low, gdt_limit) == LOW_GDTR && offsetof(struct low, gdt) == LOW_GDT, "low.S");
 _Static_assert(offsetof(struct low, packet) == LOW_PACKET && sizeof(struct low) <= LOW_CALL, "bios.c, low.S");
+_Static_assert(offsetof(struct low, copy_from) == LOW_COPY_FROM && offsetof(struct low, copy_to) == LOW_COPY_TO &&
+                   offsetof(struct low, copy_bytes) == LOW_COPY_BYTES,
+               "low.S");
 
 /* low.S, as it is copied to the block; struct low at its beginning is filled in there */
 extern const uint8_t low_start[], low_end[], low_real[], low_in32[], low_in64[];

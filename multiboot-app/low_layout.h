@@ -26,6 +26,9 @@
 #define LOW_GDTR        0x66
 #define LOW_GDT         0x70
 #define LOW_PACKET      0xa0
+#define LOW_COPY_FROM   0xb0
+#define LOW_COPY_TO     0xb4
+#define LOW_COPY_BYTES  0xb8
 #define LOW_CALL        0x100
 #define LOW_STACK_TOP   0x2000 /* down to the end of the code */
 #define LOW_BUFFER      0x2000 /* for what the BIOS reads and writes, and what the next system is given */

@@ -158,11 +158,11 @@ def start(folder, files, smp=1, memory=512, model="corei7_skylake_x", image=None
     return Machine(folder, rc, on_line, prefix)
 
 
-def boot_files(job, loader=None, shell=False, append="quiet", smp=1, image=None, ips=IPS):
+def boot_files(job, loader=None, shell=False, append="quiet", smp=1, image=None, ips=IPS, arch="amd64"):
     """As vm.boot_files. image: start() will get it. shell: no kernel, the UEFI shell says "SHELL UP" instead."""
     if not shell:
         conf = disks.conf(image, serial=SERIAL) if image else CONF.decode()
-        files = vm.boot_files(job, loader, conf, append=f"tsc_early_khz={ips // 1000} disk={SERIAL} {append}")
+        files = vm.boot_files(job, loader, conf, append=f"tsc_early_khz={ips // 1000} disk={SERIAL} {append}", arch=arch)
         if smp > 1:
             lines = shell_writes(MP_AT, mp_tables(smp))
             files["startup.nsh"] = files["startup.nsh"].replace(b"\r\n", b"\r\n" + lines, 1)
@@ -182,6 +182,7 @@ def arguments():
     p.add_argument("--loader", help="the UEFI application to start before the kernel; none: natively")
     p.add_argument("--shell", action="store_true", help="stop at the UEFI shell")
     p.add_argument("--boot", choices=["shell", "grub", "modules"], default="shell")
+    p.add_argument("--arch", choices=sorted(guest.ARCHITECTURES), default="amd64", help="the guest's")
     p.add_argument("--job", default="cpus", help="jobs, separated by commas")
     p.add_argument("--append", default="quiet", help="more kernel command line")
     p.add_argument("--disk", help="disk image; made if there is none, as tools/disk.py create DISK 252 does")
@@ -203,12 +204,12 @@ def main():
         disks.create(a.disk, DISK_MIB)
     where = {"smp": a.smp, "memory": a.memory, "model": a.model, "reboot": a.reboot, "info": a.info, "ips": a.ips,
              "on_line": lambda line: print(f"{time.monotonic() - begin:7.2f} | {line}", flush=True)}
-    if a.boot != "shell":
+    if a.boot in vm.BIOS_BOOTS:
         files = vm.bios_files(a.job, a.loader, disks.conf(a.disk, serial=SERIAL), a.boot,
-                              f"tsc_early_khz={a.ips // 1000} disk={SERIAL} {a.append}")
+                              f"tsc_early_khz={a.ips // 1000} disk={SERIAL} {a.append}", arch=a.arch)
         machine = start_bios(folder, a.disk, files, **where)
     else:
-        files = boot_files(a.job, a.loader, a.shell, a.append, a.smp, a.disk, a.ips)
+        files = boot_files(a.job, a.loader, a.shell, a.append, a.smp, a.disk, a.ips, a.arch)
         machine = start(folder, files, image=a.disk, **where)
     with machine:
         begin = machine.start

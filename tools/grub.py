@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Make a disk of tools/disk.py start GRUB on a machine with a BIOS.
+"""Make a disk of tools/disk.py start GRUB on a machine with a BIOS; GRUB as a UEFI application.
 
     tools/grub.py IMAGE        GRUB into the gap before partition 1; what it does is partition 1's /grub/grub.cfg
 
-GRUB comes from Debian's grub-pc-bin; nothing is installed on the host and no root is needed. A menu for a disk that is
+GRUB comes from Debian's grub-pc-bin and grub-efi-amd64-bin; nothing is installed on the host and no root is needed. A menu for a disk that is
 started twice, natively and then by a hypervisor below which it is to go on, is what menu() makes.
 """
 
@@ -16,20 +16,29 @@ import tempfile
 import disk as disks
 
 MODULES = "/usr/lib/grub/i386-pc"
-WANTED = ["biosdisk", "part_gpt", "fat", "normal", "configfile", "test", "cmostest", "echo", "serial", "terminal", "minicmd",
-          "multiboot", "multiboot2", "linux", "linux16", "chain", "reboot"]
+WANTED = ["part_gpt", "fat", "normal", "configfile", "test", "echo", "serial", "terminal", "minicmd", "linux",
+          "chain", "reboot"]
+WANTED_BIOS = [*WANTED, "biosdisk", "cmostest", "multiboot", "multiboot2", "linux16"]
 CORE_LBA = 128  # behind the partition table and what tools/guest/init keeps at 64
 # A bit of the real-time clock's memory that no firmware here uses: set while the hypervisor starts this disk again.
 SECOND = "0x70:0"
 
 
+def mkimage(*options):
+    with tempfile.TemporaryDirectory(prefix="sekisho-grub.") as folder:
+        out = pathlib.Path(folder) / "image"
+        subprocess.run(["grub-mkimage", "-o", out, *options], check=True)
+        return out.read_bytes()
+
+
 def core():
     """GRUB's core image, which looks for its menu on the first partition."""
-    with tempfile.TemporaryDirectory(prefix="sekisho-grub.") as folder:
-        out = pathlib.Path(folder) / "core.img"
-        subprocess.run(["grub-mkimage", "-O", "i386-pc", "-d", MODULES, "-p", "(hd0,gpt1)/grub", "-o", out, *WANTED],
-                       check=True)
-        return out.read_bytes()
+    return mkimage("-O", "i386-pc", "-d", MODULES, "-p", "(hd0,gpt1)/grub", *WANTED_BIOS)
+
+
+def efi():
+    """GRUB for UEFI firmware, which looks for its menu, /grub/grub.cfg, where it was started from."""
+    return mkimage("-O", "x86_64-efi", "-d", "/usr/lib/grub/x86_64-efi", "-p", "/grub", *WANTED)
 
 
 def install(image):

@@ -1,16 +1,18 @@
 #!/usr/bin/python3
 """Build the Linux guest: Debian's own kernel and an initramfs made of Debian's own packages.
 
-    tools/guest.py [--refresh]        prints the folder that holds vmlinuz.efi and initrd.gz
+    tools/guest.py [--refresh] [amd64] [i386] [memtest]     prints the folder of each, of amd64 if none is named:
+                                                            vmlinuz.efi and initrd.gz, or Memtest86+
 
-Packages are downloaded with apt-get and unpacked into a cache; nothing is installed on the host and no root is needed,
-unless apt has no package lists yet (then `apt-get update` runs, with sudo if need be). The initramfs is tools/guest/:
-`init` runs the jobs named on the kernel command line, `gt` holds what a shell cannot do.
+Packages are downloaded with apt-get and unpacked into a cache; nothing is installed on the host, and no root is needed:
+apt's package lists are in the cache too, one set for each architecture, from the sources and with the keys of the host.
+The initramfs is tools/guest/: `init` runs the jobs named on the kernel command line, `gt` holds what a shell cannot do.
 
 Cache: .cache/ at the top of the tree, or $SEKISHO_CACHE. A finished guest is reused while tools/guest.py and
 tools/guest/ are unchanged; --refresh asks apt for newer packages.
 """
 
+import collections
 import gzip
 import hashlib
 import io
@@ -24,12 +26,27 @@ import sys
 TOOLS = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("SEKISHO_CACHE") or TOOLS.parent / ".cache")
 
-PACKAGES = ["busybox-static", "e2fsprogs", "libc6", "libext2fs2", "libcom-err2", "libblkid1", "libuuid1"]
+Architecture = collections.namedtuple("Architecture", "kernel triplet loader gcc_flag")
+ARCHITECTURES = {
+    "amd64": Architecture("linux-image-amd64", "x86_64-linux-gnu", "lib64/ld-linux-x86-64.so.2", "-m64"),
+    "i386": Architecture("linux-image-686-pae", "i386-linux-gnu", "lib/ld-linux.so.2", "-m32"),
+}
+PACKAGES = ["busybox-static", "e2fsprogs", "libc6", "libext2fs2", "libcom-err2", "libblkid1", "libuuid1",
+            "libc6-dev", "libgcc-12-dev", "linux-libc-dev"]  # the last three: to build gt
 PROGRAMS = ["sbin/mke2fs", "sbin/e2fsck"]
 # What the jobs need; dependencies are found from the modules themselves. crc32c is ext4's, but only by request.
 MODULES = ["ahci", "ata_piix", "sd_mod", "crc32c_generic", "ext4", "vfat", "nls_ascii", "nls_cp437", "virtio_pci",
            "virtio_blk"]
-LIBRARY_FOLDERS = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "lib64", "usr/lib64"]
+APT_CONF = """\
+APT::Architecture "{arch}";
+APT::Architectures "{arch}";
+Dir::State "{folder}";
+Dir::State::status "{folder}/status";
+Dir::Cache "{folder}";
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+"""
 
 
 class GuestError(Exception):
@@ -60,49 +77,59 @@ def source_key():
     return digest.hexdigest()[:16]
 
 
-def kernel_package():
-    """linux-image-amd64 is an empty package that depends on the real one."""
-    text = run(["apt-cache", "depends", "linux-image-amd64"]).decode()
-    found = re.search(r"Depends: (linux-image-\S+)", text)
-    if not found:
-        raise GuestError("apt knows no linux-image-amd64: are the package lists there (apt-get update)?")
-    return found.group(1)
+class Apt:
+    """apt for one architecture, whatever the host's is, with package lists of its own."""
 
+    def __init__(self, arch):
+        self.debs, folder = CACHE / "debs", CACHE / f"apt-{arch}"
+        for path in (self.debs, folder / "lists/partial", folder / "archives/partial"):
+            path.mkdir(parents=True, exist_ok=True)
+        (folder / "status").touch()
+        self.conf = folder / "apt.conf"
+        root = 'APT::Sandbox::User "root";\n' if os.geteuid() == 0 else ""
+        self.conf.write_text(APT_CONF.format(arch=arch, folder=folder) + root)
 
-def deb_name(package):
-    """The file name under which apt-get downloads the newest version of a package."""
-    text = run(["apt-cache", "show", "--no-all-versions", package]).decode()
-    field = dict(re.findall(r"^(Package|Version|Architecture): (\S+)$", text, re.M))
-    if len(field) != 3:
-        raise GuestError(f"apt knows no package {package}")
-    return "{Package}_{Version}_{Architecture}.deb".format(**field).replace(":", "%3a")
+    def run(self, tool, *argv, **kw):
+        return run([f"apt-{tool}", "-q", "-c", self.conf, *argv], **kw).decode()
 
+    def update(self):
+        log("apt-get update")
+        try:
+            self.run("get", "update")
+        except GuestError as error:  # a part of the lists may be enough
+            log(error)
 
-def apt_update():
-    log("apt-get update")
-    run(([] if os.geteuid() == 0 else ["sudo"]) + ["apt-get", "update", "-q"])
+    def real_package(self, package):
+        """linux-image-amd64 is an empty package that depends on the real one, and its like is so too."""
+        found = re.search(r"Depends: (linux-image-\S+)", self.run("cache", "depends", package))
+        return found.group(1) if found else package
 
+    def deb_name(self, package):
+        """The file name under which apt-get downloads the newest version of a package."""
+        text = self.run("cache", "show", "--no-all-versions", package)
+        field = dict(re.findall(r"^(Package|Version|Architecture): (\S+)$", text, re.M))
+        if len(field) != 3:
+            raise GuestError(f"apt knows no package {package}")
+        return "{Package}_{Version}_{Architecture}.deb".format(**field).replace(":", "%3a")
 
-def download():
-    """The .deb files of the guest's packages, from the cache or from Debian."""
-    debs = CACHE / "debs"
-    debs.mkdir(parents=True, exist_ok=True)
-    sandbox = ["-o", "APT::Sandbox::User=root"] if os.geteuid() == 0 else []
-
-    def fetch():
-        names = [kernel_package(), *PACKAGES]
-        found = [deb_name(n) for n in names]
-        missing = [n for n, f in zip(names, found) if not (debs / f).exists()]
+    def fetch(self, packages):
+        names = [self.real_package(p) for p in packages]
+        found = [self.deb_name(n) for n in names]
+        missing = [n for n, f in zip(names, found) if not (self.debs / f).exists()]
         if missing:
             log(f"downloading {len(missing)} of {len(names)} packages")
-            run(["apt-get", "-q", *sandbox, "download", *missing], cwd=debs)
-        return [debs / f for f in found]
+            self.run("get", "download", *missing, cwd=self.debs)
+        return [self.debs / f for f in found]
 
-    try:
-        return fetch()
-    except GuestError:
-        apt_update()
-        return fetch()
+    def download(self, packages, refresh=False):
+        """The .deb files of these packages, from the cache or from Debian."""
+        if not refresh:
+            try:
+                return self.fetch(packages)
+            except GuestError:
+                pass
+        self.update()
+        return self.fetch(packages)
 
 
 def unpack(debs):
@@ -141,14 +168,15 @@ def module_files(root):
     return order
 
 
-def library_files(root, program):
+def library_files(root, arch, program):
     """The shared libraries a program needs, all of them out of the packages."""
     found, todo = {}, [program]
+    folders = [f"{f}/{ARCHITECTURES[arch].triplet}" for f in ("lib", "usr/lib")]
     while todo:
         for name in re.findall(r"\(NEEDED\).*\[(.+)\]", run(["readelf", "-d", todo.pop()]).decode()):
             if name in found:
                 continue
-            places = [root / f / name for f in LIBRARY_FOLDERS if (root / f / name).exists()]
+            places = [root / f / name for f in folders if (root / f / name).exists()]
             if not places:
                 raise GuestError(f"{program.name} needs {name}, which no package of ours holds")
             found[name] = places[0]
@@ -193,48 +221,52 @@ class Cpio:
         return self.out.getvalue()
 
 
-def build_gt(out):
-    """Our own helper, static, so that it runs in the initramfs and in any other guest."""
-    run(["gcc", "-std=gnu11", "-O2", "-static", "-pthread", "-Wall", "-Wextra", "-Wconversion", "-Werror",
+def build_gt(root, arch, out):
+    """Our own helper, static, so that it runs in the initramfs and in any other guest; with the packages' C library, so
+    that the host needs none of that architecture."""
+    gcc = next(root.glob("usr/lib/gcc/*/*/crtbeginT.o")).parent
+    run(["gcc", ARCHITECTURES[arch].gcc_flag, f"--sysroot={root}", f"-B{gcc}", "-std=gnu11", "-O2", "-static", "-pthread",
+         "-D_FILE_OFFSET_BITS=64", "-Wall", "-Wextra", "-Wconversion", "-Werror",
          *[p for p in sources() if p.suffix == ".c"], "-o", out])
     run(["strip", out])
     return out.read_bytes()
 
 
-def initramfs(root, scratch):
+def initramfs(root, arch, scratch):
     cpio = Cpio()
     for folder in ("bin", "sbin", "dev", "proc", "sys", "tmp", "mnt", "esp"):
         cpio.folder(folder)
     cpio.device("dev/console", 5, 1)
     cpio.file("init", (TOOLS / "guest/init").read_bytes(), 0o755)
-    cpio.file("bin/gt", build_gt(scratch / "gt"), 0o755)
+    cpio.file("bin/gt", build_gt(root, arch, scratch / "gt"), 0o755)
     cpio.file("bin/busybox", (root / "bin/busybox").read_bytes(), 0o755)
     cpio.symlink("bin/sh", "busybox")
-    libraries = {"ld-linux-x86-64.so.2": root / "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"}
+    libraries = {}
     for program in PROGRAMS:
         cpio.file(program, (root / program).read_bytes(), 0o755)
-        libraries.update(library_files(root, root / program))
-    cpio.file("lib64/ld-linux-x86-64.so.2", libraries.pop("ld-linux-x86-64.so.2").read_bytes(), 0o755)
+        libraries.update(library_files(root, arch, root / program))
+    loader, triplet = pathlib.Path(ARCHITECTURES[arch].loader), ARCHITECTURES[arch].triplet
+    cpio.file(str(loader), libraries.pop(loader.name).read_bytes(), 0o755)
     for name, path in sorted(libraries.items()):
-        cpio.file(f"lib/x86_64-linux-gnu/{name}", path.read_bytes(), 0o755)
+        cpio.file(f"lib/{triplet}/{name}", path.read_bytes(), 0o755)
     modules = module_files(root)
     for number, path in enumerate(modules):
         cpio.file(f"modules/{number:02}-{path.name}", path.read_bytes())
     return gzip.compress(cpio.finish(), 6, mtime=0)
 
 
-def build(refresh=False):
+def build(arch="amd64", refresh=False):
     """The folder with vmlinuz.efi, initrd.gz and VERSION (the package list), built if need be."""
-    out = CACHE / f"guest-{source_key()}"
+    out = CACHE / f"guest-{arch}-{source_key()}"
     if out.exists() and not refresh:
         return out
-    debs = download()
+    debs = Apt(arch).download([ARCHITECTURES[arch].kernel, *PACKAGES], refresh)
     root = unpack(debs)
-    log("making the initramfs")
+    log(f"making the initramfs for {arch}")
     part = out.with_suffix(f".{os.getpid()}")
     part.mkdir(parents=True)
     shutil.copyfile(next(root.glob("boot/vmlinuz-*")), part / "vmlinuz.efi")
-    (part / "initrd.gz").write_bytes(initramfs(root, part))
+    (part / "initrd.gz").write_bytes(initramfs(root, arch, part))
     (part / "gt").unlink()
     (part / "VERSION").write_text("".join(d.name.replace("%3a", ":") + "\n" for d in sorted(debs)))
     shutil.rmtree(out, ignore_errors=True)
@@ -242,12 +274,21 @@ def build(refresh=False):
     return out
 
 
+def memtest(refresh=False):
+    """The folder with memtest86+x64.bin and memtest86+ia32.bin, which start as a Linux kernel does."""
+    return unpack(Apt("amd64").download(["memtest86+"], refresh)) / "boot"
+
+
 def main():
-    if any(a not in ("--refresh",) for a in sys.argv[1:]):
+    words = sys.argv[1:]
+    wanted = [w for w in words if w != "--refresh"] or ["amd64"]
+    if any(w not in (*ARCHITECTURES, "memtest") for w in wanted):
         print(__doc__.strip())
-        return 0 if sys.argv[1] in ("-h", "--help") else 2
+        return 0 if words[0] in ("-h", "--help") else 2
     try:
-        print(build("--refresh" in sys.argv))
+        for what in wanted:
+            refresh = "--refresh" in words
+            print(memtest(refresh) if what == "memtest" else build(what, refresh))
     except GuestError as error:
         log(f"failed: {error}")
         return 1

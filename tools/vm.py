@@ -13,8 +13,9 @@ without a result.
 
 Without --disk a new 256 MiB disk is made; with it, it is made if it does not exist. Without --conf, the loader gets the
 sekisho.conf that tools/disk.py writes for this disk. --boot shell: the UEFI shell starts sekisho.efi, which returns to it,
-then the kernel. --boot next: the loader is \\EFI\\BOOT\\BOOTX64.EFI and starts the kernel itself. --esp: where these files
-are: virtio (a disk of its own, not mediated), ahci (the same on the second port), disk (partition 1 of the guest's disk).
+then the kernel. --boot next: the loader is \\EFI\\BOOT\\BOOTX64.EFI and starts the kernel itself. With --arch i386 GRUB takes
+the kernel's place and starts it, because 64-bit firmware cannot. --esp: where these files are: virtio (a disk of its
+own, not mediated), ahci (the same on the second port), disk (partition 1 of the guest's disk).
 
 With a BIOS, --boot grub: GRUB on the guest's disk loads sekisho.elf, which starts the disk again, and this time GRUB loads
 the kernel. --boot modules: GRUB gives the kernel to sekisho.elf. --boot direct: QEMU loads sekisho.elf and the kernel.
@@ -169,13 +170,19 @@ class Machine:
             os.unlink(self.qmp_path)
 
 
-def boot_files(job, loader=None, conf="", boot="shell", append="quiet"):
+def boot_files(job, loader=None, conf="", boot="shell", append="quiet", arch="amd64"):
     """What lies on the EFI system partition, {path: contents}."""
-    folder = guest.build()
-    options = f"initrd=\\initrd.gz console=ttyS0 panic=-1 {append} job={job}"
+    folder = guest.build(arch)
+    kernel = f"console=ttyS0 panic=-1 {append} job={job}"
+    program, options = "vmlinuz.efi", f"initrd=\\initrd.gz {kernel}"
     files = {"vmlinuz.efi": folder / "vmlinuz.efi", "initrd.gz": folder / "initrd.gz"}
+    if arch == "i386":
+        program, options = "grubx64.efi", ""
+        files["grub/grub.cfg"] = grub.menu([f"linux /vmlinuz.efi {kernel}", "initrd /initrd.gz"]).encode()
+        files[program] = grub.efi()
     if loader and boot == "next":
-        conf = conf.replace("[boot]\n", f"[boot]\nnext     = \\vmlinuz.efi\nnext-options = {options}\n", 1)
+        following = f"next     = \\{program}\n" + (f"next-options = {options}\n" if options else "")
+        conf = conf.replace("[boot]\n", f"[boot]\n{following}", 1)
         files["EFI/BOOT/BOOTX64.EFI"] = pathlib.Path(loader)
         files["EFI/BOOT/sekisho.conf"] = conf.encode()
         return files
@@ -185,14 +192,14 @@ def boot_files(job, loader=None, conf="", boot="shell", append="quiet"):
     if loader:
         files["sekisho.efi"], files["sekisho.conf"] = pathlib.Path(loader), conf.encode()
         lines += ["sekisho.efi"]
-    lines += [f"vmlinuz.efi {options}"]
+    lines += [f"{program} {options}".rstrip()]
     files["startup.nsh"] = "".join(line + "\r\n" for line in lines).encode()
     return files
 
 
-def bios_files(job, loader=None, conf="", boot="grub", append="quiet", modules=()):
+def bios_files(job, loader=None, conf="", boot="grub", append="quiet", modules=(), arch="amd64"):
     """What lies on partition 1 of a disk that a BIOS starts. modules: further (file, line) pairs for sekisho.elf."""
-    folder = guest.build()
+    folder = guest.build(arch)
     kernel = f"console=ttyS0 panic=-1 {append} job={job}"
     files = {"vmlinuz.efi": folder / "vmlinuz.efi", "initrd.gz": folder / "initrd.gz"}
     entry = [f"linux /vmlinuz.efi {kernel}", "initrd /initrd.gz"]
@@ -329,6 +336,7 @@ def arguments():
     p.add_argument("--loader", help="the UEFI application to start before the kernel; none: natively")
     p.add_argument("--conf", help="its sekisho.conf (default: made for the disk)")
     p.add_argument("--boot", choices=["shell", "next", *BIOS_BOOTS], default="shell")
+    p.add_argument("--arch", choices=sorted(guest.ARCHITECTURES), default="amd64", help="the guest's")
     p.add_argument("--bus", choices=sorted(MACHINES), default="ahci", help="the disk's controller")
     p.add_argument("--esp", choices=["virtio", "ahci", "disk"], default="virtio")
     p.add_argument("--job", default="cpus", help="jobs, separated by commas")
@@ -358,9 +366,11 @@ def main():
              "reboot": a.reboot or ",reboot" in f",{a.job}",
              "on_line": lambda line: print(f"{time.monotonic() - begin:7.2f} | {line}", flush=True)}
     if a.boot in BIOS_BOOTS:
-        machine = start_bios(folder, image, bios_files(a.job, a.loader, conf, a.boot, a.append), boot=a.boot, **where)
+        machine = start_bios(folder, image, bios_files(a.job, a.loader, conf, a.boot, a.append, arch=a.arch),
+                             boot=a.boot, **where)
     else:
-        machine = start(folder, image, boot_files(a.job, a.loader, conf, a.boot, a.append), esp=a.esp, **where)
+        machine = start(folder, image, boot_files(a.job, a.loader, conf, a.boot, a.append, a.arch), esp=a.esp,
+                        **where)
     with machine:
         begin = machine.start
         print(f"vm: everything about this run is in {folder}", flush=True)

@@ -21,6 +21,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
         if (image.code + image.code_bytes != n_file || image.init_bytes < image.code_bytes || !image.code_bytes ||
             image.preferred + image.init_bytes > UINT64_C(1) << 32)
             abort();
+        const uint64_t mib = 0x100000, end = 256 * mib;
+        struct vmm_range loaded = {24 * mib, 8 * mib};
+        uint64_t at;
+        map.n = 1;
+        map.entry[0] = (struct memmap_entry){0, end, MEMMAP_USABLE, MEMMAP_NOT_IGNORED};
+        if (linux_place(&image, &map, &loaded, 1, &at) &&
+            (at < mib || at < image.preferred || at + image.init_bytes > end))
+            abort();
         map.n = data[0] % (MEMMAP_MAX + 1);
         linux_params(exact, &start, &map, params, more);
     }

@@ -42,12 +42,12 @@ class Lab:
         return disks.conf(self.image, boot, serial)
 
     def start(self, job, smp=2, boot="next", esp="disk", conf=None, append="quiet", reboot=False, loader=LOADER, extra=(),
-              more=None):
+              more=None, arch="amd64"):
         """Switch a machine on; the caller follows it. more: further files beside the loader, {name: contents}."""
         self.n_boots += 1
         loader = None if NATIVE else loader
         assert NATIVE or loader.exists(), f"{loader} is not built"
-        files = vm.boot_files(job, loader, conf or self.conf(), boot, append)
+        files = vm.boot_files(job, loader, conf or self.conf(), boot, append, arch)
         files.update({f"EFI/BOOT/{name}" if boot == "next" else name: data for name, data in (more or {}).items()})
         return vm.start(self.folder / f"boot{self.n_boots}", self.image, files, smp=smp, bus=self.bus, esp=esp,
                         reboot=reboot, extra=extra)
@@ -57,12 +57,12 @@ class Lab:
         with self.start(job, reboot="reboot" in job, **options) as machine:
             return self.finish(machine, seconds)
 
-    def boot_bios(self, job, seconds=300, smp=2, boot="grub", extra=()):
+    def boot_bios(self, job, seconds=300, smp=2, boot="grub", extra=(), arch="amd64"):
         """The same on a machine with a BIOS."""
         self.n_boots += 1
         loader = None if NATIVE else LOADER_BIOS
         assert NATIVE or loader.exists(), f"{loader} is not built"
-        files = vm.bios_files(job, loader, self.conf(), boot)
+        files = vm.bios_files(job, loader, self.conf(), boot, arch=arch)
         with vm.start_bios(self.folder / f"boot{self.n_boots}", self.image, files, smp=smp, bus=self.bus, boot=boot,
                            reboot="reboot" in job, extra=extra) as machine:
             return self.finish(machine, seconds)
@@ -77,9 +77,9 @@ class Lab:
         active(machine.text)
         return machine.text
 
-    def boot_bochs(self, job, smp, model, seconds=1200):
+    def boot_bochs(self, job, smp, model, seconds=1200, **options):
         """The same in Bochs, where no power-off of Linux can be seen."""
-        files = bochs.boot_files(job, None if NATIVE else LOADER, smp=smp, image=self.image)
+        files = bochs.boot_files(job, None if NATIVE else LOADER, smp=smp, image=self.image, **options)
         with bochs.start(self.folder / "boot", files, smp=smp, model=model, image=self.image) as machine:
             return self.finish_bochs(machine, seconds)
 

@@ -10,6 +10,10 @@
 #include <unistd.h>
 #include "gt.h"
 
+#ifndef SYS_kexec_file_load
+#define SYS_kexec_file_load -1L /* 32-bit kernels have none: the error will be ENOSYS */
+#endif
+
 int gt_kexec_load(int argc, char **argv) {
     (void)argc;
     int kernel = open(argv[0], O_RDONLY), initrd = open(argv[1], O_RDONLY);
@@ -30,13 +34,14 @@ int gt_kexec_go(int argc, char **argv) {
  * writes a word to the middle of the last page where ones were read, and prints whether it is still ones. */
 int gt_peek(int argc, char **argv) {
     (void)argc;
-    uint64_t base = strtoull(argv[0], NULL, 0), n_bytes = strtoull(argv[1], NULL, 0), n_ones = 0;
+    uint64_t base = strtoull(argv[0], NULL, 0), n_ones = 0;
+    size_t n_bytes = (size_t)strtoull(argv[1], NULL, 0);
     int fd = open("/dev/mem", O_RDWR | O_SYNC);
     if (fd < 0) gt_die("/dev/mem");
     volatile uint64_t *p = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)base);
     if (p == MAP_FAILED) gt_die("mmap /dev/mem");
     volatile uint64_t *last = NULL;
-    for (uint64_t at = 0; at < n_bytes; at += 4096)
+    for (size_t at = 0; at < n_bytes; at += 4096)
         if (p[at / 8] == UINT64_MAX) {
             n_ones++;
             last = &p[at / 8 + 256];

@@ -70,6 +70,34 @@ Test(multiboot_linux, what_is_none) {
     }
 }
 
+Test(multiboot_linux, where_it_runs) {
+    static struct memmap map;
+    const uint64_t mib = 0x100000;
+    struct linux_image movable = {.preferred = 16 * mib, .align = 2 * mib, .init_bytes = 10 * mib};
+    struct linux_image fixed = {.preferred = mib, .init_bytes = 3 * mib}, low = {.init_bytes = mib};
+    struct vmm_range loaded[] = {{2 * mib, 4096}, {90 * mib, mib}};
+    uint64_t at;
+    map.n = 2;
+    map.entry[0] = (struct memmap_entry){0, 0x9fc00, 1, 1};
+    map.entry[1] = (struct memmap_entry){mib, 99 * mib, 1, 1};
+    cr_assert(linux_place(&movable, &map, loaded, 2, &at) && at == 16 * mib);
+    loaded[0].base = 26 * mib; /* the byte behind it */
+    cr_assert(linux_place(&movable, &map, loaded, 2, &at) && at == 16 * mib);
+    loaded[0].base--;
+    cr_assert(linux_place(&movable, &map, loaded, 2, &at) && at == 80 * mib);
+    movable.init_bytes = 60 * mib;
+    cr_assert(linux_place(&movable, &map, loaded, 2, &at) && at == 30 * mib);
+    movable.init_bytes = 70 * mib; /* nowhere clear */
+    cr_assert(linux_place(&movable, &map, loaded, 2, &at) && at == 16 * mib);
+    movable.init_bytes = 85 * mib;
+    cr_assert(!linux_place(&movable, &map, loaded, 2, &at));
+    loaded[0].base = 2 * mib;
+    cr_assert(linux_place(&fixed, &map, loaded, 2, &at) && at == mib);
+    map.entry[1].base = 2 * mib;
+    cr_assert(!linux_place(&fixed, &map, loaded, 2, &at));
+    cr_assert(!linux_place(&low, &map, loaded, 0, &at)); /* below 1 MiB it would be in the way */
+}
+
 Test(multiboot_linux, parameters) {
     static struct memmap map;
     static uint8_t params[LINUX_PARAMS_BYTES], more[LINUX_MORE_BYTES];

@@ -1,0 +1,36 @@
+"""Debian for i386 below Sekisho on Intel, started by GRUB; see test_bits32.py and test_bochs_bios.py."""
+
+import re
+
+import bochs
+import pytest
+import vm
+
+from conftest import LOADER_BIOS, NATIVE, RUNS, Lab, active, check_files, seen
+from test_bochs_bios import IPS
+
+MODEL = "corei7_skylake_x"
+
+
+@pytest.fixture
+def intel(request):
+    return Lab(RUNS / re.sub(r"\W+", "-", f"bochs32-{request.node.name}").strip("-"), mib=bochs.DISK_MIB)
+
+
+def test_uefi(intel):
+    text = intel.boot_bochs("cpus,fs,verify", 2, MODEL, arch="i386")
+    assert re.search(r"^CPUS 2 i686", text, re.M)
+    check_files(intel, text)
+    seen("Intel VT-x (Bochs)", "ide", "32-bit", "encrypts")
+
+
+def test_bios(intel):
+    files = vm.bios_files("cpus,fs,reboot,verify", None if NATIVE else LOADER_BIOS, intel.conf(serial=bochs.SERIAL), "grub",
+                          IPS, arch="i386")
+    with bochs.start_bios(intel.folder / "boot", intel.image, files, smp=2, model=MODEL, reboot=True) as machine:
+        assert vm.run(machine, 1200), f"the guest failed; console: {machine.log_path}"
+        text = machine.text
+    active(text)
+    assert re.search(r"^CPUS 2 i686", text, re.M) and "rebooted=1" in text
+    check_files(intel, text)
+    seen("Intel VT-x (Bochs) BIOS", "ide", "32-bit", "encrypts, reboots")
