@@ -32,7 +32,7 @@ def fill(folder, image, cmdline="", conf=None, arch="amd64", extra=""):
     text = re.sub(r"hex:\w+", "file:system.key", conf or disks.conf(image, extra))
     (folder / "sekisho.conf").write_text(text)
     (folder / "system.key").write_bytes(disks.key_of(image))
-    built = guest.build()
+    built = guest.build(arch)
     shutil.copy(built / "vmlinuz.efi", folder / "vmlinuz")
     shutil.copy(built / "initrd.gz", folder / "initrd.img")
     shutil.copy("/usr/lib/ipxe/ipxe.efi", folder)

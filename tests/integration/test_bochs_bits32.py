@@ -6,7 +6,7 @@ import bochs
 import pytest
 import vm
 
-from conftest import LOADER_BIOS, NATIVE, RUNS, Lab, active, check_files, seen
+from conftest import LOADER_BIOS, NATIVE, RUNS, Lab, check_files, seen
 from test_bochs_bios import IPS
 
 MODEL = "corei7_skylake_x"
@@ -28,9 +28,7 @@ def test_bios(intel):
     files = vm.bios_files("cpus,fs,reboot,verify", None if NATIVE else LOADER_BIOS, intel.conf(serial=bochs.SERIAL), "grub",
                           IPS, arch="i386")
     with bochs.start_bios(intel.folder / "boot", intel.image, files, smp=2, model=MODEL, reboot=True) as machine:
-        assert vm.run(machine, 1200), f"the guest failed; console: {machine.log_path}"
-        text = machine.text
-    active(text)
+        text = intel.finish_bochs(machine)
     assert re.search(r"^CPUS 2 i686", text, re.M) and "rebooted=1" in text
     check_files(intel, text)
     seen("Intel VT-x (Bochs) BIOS", "ide", "32-bit", "encrypts, reboots")

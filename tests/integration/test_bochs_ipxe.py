@@ -16,13 +16,14 @@ def intel(request):
 
 
 @pytest.mark.skipif(NATIVE, reason="about how Sekisho is started")
-def test_kernel_over_the_network(intel):
+@pytest.mark.parametrize("arch", ["amd64", "i386"])
+def test_kernel_over_the_network(intel, arch):
     folder = network.fill(intel.folder / "site", intel.image, f"tsc_early_khz={bochs.IPS // 1000} disk={bochs.SERIAL} quiet "
-                          "job=fs,reboot,verify", intel.conf(serial=bochs.SERIAL))
+                          "job=fs,reboot,verify", intel.conf(serial=bochs.SERIAL), arch)
     with network.Network(folder, "network.ipxe") as net, \
             bochs.start(intel.folder / "boot", {"empty": b""}, image=intel.image, firmware=bochs.BIOS, reboot=True,
                         network=(network.TAP, network.MAC), prefix=net.prefix) as machine:
         text = intel.finish_bochs(machine)
     assert "rebooted=1" in text
     check_files(intel, text)
-    seen("Intel VT-x (Bochs) iPXE BIOS", "ide", 1, "encrypts, reboots")
+    seen("Intel VT-x (Bochs) iPXE BIOS", "ide", "1" if arch == "amd64" else "32-bit", "encrypts, reboots")

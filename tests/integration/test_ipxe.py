@@ -29,16 +29,17 @@ def switch_on(lab, net, firmware, files=None, **options):
                  extra=net.card(firmware == "UEFI"), prefix=net.prefix, **options)
 
 
-@pytest.mark.parametrize("firmware", ["UEFI", "BIOS"])
-def test_kernel_over_the_network(lab, firmware):
+@pytest.mark.parametrize("firmware, arch", [("UEFI", "amd64"), ("BIOS", "amd64"), ("BIOS", "i386")])
+def test_kernel_over_the_network(lab, firmware, arch):
     """Twice, over HTTP: the guest's restart is one of the machine. UEFI firmware gets iPXE over TFTP first."""
-    folder = site(lab, "fs,reboot,verify")
+    folder = site(lab, "cpus,fs,reboot,verify", arch=arch)
     with network.Network(folder, "network.ipxe") as net, switch_on(lab, net, firmware, smp=2, reboot=True) as machine:
         text = lab.finish(machine, 120)
     assert "rebooted=1" in text and "good for development only" not in text
+    assert re.search(f"^CPUS 2 {'i686' if arch == 'i386' else 'x86_64'}", text, re.M)
     assert (folder.with_name("web.log")).read_text().count("GET /vmlinuz ") == 2
     check_files(lab, text)
-    seen(f"AMD SVM (QEMU) iPXE {firmware}", lab.bus, 2, "encrypts, reboots")
+    seen(f"AMD SVM (QEMU) iPXE {firmware}", lab.bus, "2" if arch == "amd64" else "32-bit", "encrypts, reboots")
 
 
 @pytest.mark.parametrize("firmware", ["UEFI", "BIOS"])
