@@ -7,6 +7,12 @@
 #include <dvi/policy.h>
 #include <vmm/lock.h>
 
+/* Reads one sector of 512 bytes, by polling: false if the disk does not give it. */
+struct dvi_disk_reader {
+    void *ctx;
+    bool (*read)(void *ctx, uint64_t lba, void *dst);
+};
+
 /* A disk, as it says of itself. */
 struct dvi_disk_id {
     struct dvi_bdf bdf; /* of its controller */
@@ -15,6 +21,8 @@ struct dvi_disk_id {
     char model[41], serial[21]; /* without leading and trailing blanks; unprintable characters are '?' */
     uint64_t n_sectors;         /* of sector_bytes each */
     uint32_t sector_bytes;      /* a policy needs 512: with another size and a policy all user data is refused */
+    const struct dvi_disk_reader *reader; /* what the disk holds, while the mediator is being set up; NULL later, when
+                                           * the disk is the guest's, and for other sizes of sectors */
 };
 
 /* What holds for a disk. NULL: all is clear, only DMA addresses are checked. Called at init and whenever IDENTIFY

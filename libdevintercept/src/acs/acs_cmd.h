@@ -51,6 +51,10 @@ void acs_set_range(uint8_t fis[FIS_H2D_BYTES], uint64_t lba, uint32_t n_sectors)
  * Source: ACS-3, 7.12.7 "IDENTIFY DEVICE data". */
 void acs_identify_parse(const uint8_t data[ATA_ID_BYTES], struct dvi_disk_id *out);
 
+/* Ask what holds for a disk that acs_identify_parse has filled in; reader goes with the question only. */
+const struct dvi_policy *acs_policy(struct dvi_disk_id *id, const struct dvi_disk_reader *reader,
+                                    dvi_policy_fn *policy_for, void *cookie);
+
 /* Withdraw the offer of what acs_cmd_parse refuses, so that drivers do not try; corrects the checksum, if it has one.
  * trim: of DATA SET MANAGEMENT too. */
 void acs_identify_hide(uint8_t data[ATA_ID_BYTES], bool trim);

@@ -58,3 +58,11 @@ void acs_identify_hide(uint8_t data[ATA_ID_BYTES], bool trim) {
     for (unsigned i = 0; i < ATA_ID_BYTES - 1; i++) sum = (uint8_t)(sum + data[i]);
     data[ATA_ID_BYTES - 1] = (uint8_t)-sum;
 }
+
+const struct dvi_policy *acs_policy(struct dvi_disk_id *id, const struct dvi_disk_reader *reader,
+                                    dvi_policy_fn *policy_for, void *cookie) {
+    id->reader = id->sector_bytes == DVI_UNIT_BYTES ? reader : NULL;
+    const struct dvi_policy *policy = policy_for(cookie, id);
+    id->reader = NULL;
+    return policy;
+}

@@ -31,7 +31,7 @@ uint32_t ahci_table_prdbc(const struct dvi_ahci_port *p, unsigned slot) {
     return *(const volatile uint32_t *)(const void *)(p->mem + slot * AHCI_CMDHDR_BYTES + AHCI_CMDHDR_PRDBC);
 }
 
-void ahci_table_identify(struct dvi_ahci_port *p, unsigned slot, const uint8_t *fis) {
+void ahci_table_sector(struct dvi_ahci_port *p, unsigned slot, const uint8_t *fis) {
     uint64_t to = p->bus.v + AHCI_SHADOW_IDENTIFY;
     data_prd_put(ahci_prdt(p, slot), 0, (struct data_prd){.addr = to, .n_bytes = ATA_ID_BYTES});
     ahci_table_set(p, slot, fis, 0, 1);
@@ -215,7 +215,7 @@ static enum prepared prepare_trim(struct dvi_ahci *a, struct dvi_ahci_port *p, u
 static enum prepared prepare_identify(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
     struct data_filled filled;
     if (!fill(a, p, slot, 1, ATA_ID_BYTES, &filled)) return REFUSED;
-    ahci_table_identify(p, slot, p->slot[slot].fis);
+    ahci_table_sector(p, slot, p->slot[slot].fis);
     return READY;
 }
 
@@ -284,10 +284,11 @@ static void retry_all(struct dvi_ahci *a) {
 
 /* --- completion --- */
 
-void ahci_learn(struct dvi_ahci *a, struct dvi_ahci_port *p, const uint8_t data[ATA_ID_BYTES]) {
+void ahci_learn(struct dvi_ahci *a, struct dvi_ahci_port *p, const uint8_t data[ATA_ID_BYTES],
+                const struct dvi_disk_reader *reader) {
     p->id = (struct dvi_disk_id){.bdf = a->bdf, .port = p->number};
     acs_identify_parse(data, &p->id);
-    p->policy = a->config.policy_for(a->config.cookie, &p->id);
+    p->policy = acs_policy(&p->id, reader, a->config.policy_for, a->config.cookie);
     p->known = true;
 }
 
@@ -295,7 +296,7 @@ static void finish_identify(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigne
     uint8_t data[ATA_ID_BYTES];
     if (p->slot[slot].prdbc != sizeof data) return;
     memcpy(data, p->mem + AHCI_SHADOW_IDENTIFY, sizeof data);
-    ahci_learn(a, p, data);
+    ahci_learn(a, p, data, NULL);
     acs_identify_hide(data, false);
     (void)data_copy(a->host, ahci_prdt(p, slot), 1, data, sizeof data, true);
     a->stats.bytes_bounced += sizeof data;

@@ -45,8 +45,8 @@ void ahci_cmdlist_install(const struct dvi_ahci *a, const struct dvi_ahci_port *
 /* Make the slot's header and FIS say: this command, these flags, n_prds descriptors, nothing transferred yet. */
 void ahci_table_set(struct dvi_ahci_port *p, unsigned slot, const uint8_t *fis, uint32_t flags, uint32_t n_prds);
 
-/* The same for IDENTIFY DEVICE, into our memory. */
-void ahci_table_identify(struct dvi_ahci_port *p, unsigned slot, const uint8_t *fis);
+/* The same for a command that gives 512 bytes, into our memory. */
+void ahci_table_sector(struct dvi_ahci_port *p, unsigned slot, const uint8_t *fis);
 
 uint8_t *ahci_table(const struct dvi_ahci_port *p, unsigned slot);
 
@@ -76,8 +76,9 @@ void ahci_settle(struct dvi_ahci *a);
 /* Forget all commands of a port. MUST: the device cannot reach their memory any more. */
 void ahci_forget(struct dvi_ahci *a, struct dvi_ahci_port *p);
 
-/* A disk has answered IDENTIFY DEVICE: find out what holds for it. */
-void ahci_learn(struct dvi_ahci *a, struct dvi_ahci_port *p, const uint8_t data[ATA_ID_BYTES]);
+/* A disk has answered IDENTIFY DEVICE: find out what holds for it. reader: what the disk can be read by; or NULL. */
+void ahci_learn(struct dvi_ahci *a, struct dvi_ahci_port *p, const uint8_t data[ATA_ID_BYTES],
+                const struct dvi_disk_reader *reader);
 
 /* --- ahci_takeover.c --- */
 

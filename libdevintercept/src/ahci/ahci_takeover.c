@@ -62,21 +62,46 @@ static bool disk_ready(const struct dvi_ahci *a, const struct dvi_ahci_port *p) 
            !(ahci_rd(a, p->regs + AHCI_PxTFD) & (ATA_STATUS_BSY | ATA_STATUS_DRQ));
 }
 
-/* Poll IDENTIFY DEVICE in slot 0. MUST: the port is stopped, our command list installed, its interrupts are masked. */
+struct polled {
+    struct dvi_ahci *a;
+    struct dvi_ahci_port *p;
+    bool failed; /* then the port takes no command until it was stopped */
+};
+
+/* Poll a command in slot 0 that gives 512 bytes, which are in our memory then. */
+static bool poll(struct polled *x, const uint8_t *fis) {
+    if (x->failed) return false;
+    ahci_table_sector(x->p, 0, fis);
+    ahci_wr(x->a, x->p->regs + AHCI_PxCI, 1);
+    x->failed = !wait_reg(x->a, x->p->regs + AHCI_PxCI, 1, 0, IDENTIFY_US) || ahci_table_prdbc(x->p, 0) != ATA_ID_BYTES;
+    return !x->failed;
+}
+
+static bool read_sector(void *ctx, uint64_t lba, void *dst) {
+    struct polled *x = ctx;
+    uint8_t fis[FIS_H2D_BYTES] = {
+        [FIS_TYPE] = FIS_TYPE_H2D, [FIS_H2D_FLAGS] = FIS_H2D_C, [FIS_H2D_COMMAND] = ATA_READ_DMA_EXT};
+    fis[FIS_H2D_DEVICE] = ATA_DEVICE_LBA;
+    acs_set_range(fis, lba, 1);
+    if (lba >= x->p->id.n_sectors || !poll(x, fis)) return false;
+    memcpy(dst, x->p->mem + AHCI_SHADOW_IDENTIFY, DVI_UNIT_BYTES);
+    return true;
+}
+
+/* MUST: the port is stopped, our command list installed, its interrupts are masked. */
 static void identify(struct dvi_ahci *a, struct dvi_ahci_port *p) {
     static const uint8_t fis[FIS_H2D_BYTES] = {
         [FIS_TYPE] = FIS_TYPE_H2D, [FIS_H2D_FLAGS] = FIS_H2D_C, [FIS_H2D_COMMAND] = ATA_IDENTIFY_DEVICE};
+    struct polled polled = {.a = a, .p = p};
+    const struct dvi_disk_reader reader = {&polled, read_sector};
     uint64_t reg = p->regs + AHCI_PxCMD;
     uint32_t cmd = ahci_rd(a, reg);
 
     install_fb(a, p, p->bus.v + AHCI_SHADOW_RFIS);
-    ahci_table_identify(p, 0, fis);
     ahci_wr(a, reg, cmd | AHCI_PxCMD_FRE);
     if (!wait_reg(a, reg, AHCI_PxCMD_FR, AHCI_PxCMD_FR, STOP_US)) return;
     ahci_wr(a, reg, cmd | AHCI_PxCMD_FRE | AHCI_PxCMD_ST);
-    ahci_wr(a, p->regs + AHCI_PxCI, 1);
-    if (!wait_reg(a, p->regs + AHCI_PxCI, 1, 0, IDENTIFY_US)) return;
-    if (ahci_table_prdbc(p, 0) == ATA_ID_BYTES) ahci_learn(a, p, p->mem + AHCI_SHADOW_IDENTIFY);
+    if (poll(&polled, fis)) ahci_learn(a, p, p->mem + AHCI_SHADOW_IDENTIFY, &reader);
 }
 
 static int take(struct dvi_ahci *a, struct dvi_ahci_port *p) {

@@ -19,20 +19,39 @@ static bool wait_ready(const struct dvi_ata_channel *c) {
 
 static bool is_nobody(uint8_t status) { return status == 0 || ata_is_floating(status); }
 
-/* MUST: no command is in progress. */
+/* Poll a command that gives 512 bytes. MUST: no command is in progress. */
+static bool poll(struct dvi_ata_channel *c, const uint8_t *fis, uint8_t *out) {
+    ata_issue(c, fis);
+    if (is_nobody(ata_alt_status(c)) || !wait_ready(c)) return false;
+    bool good = (ata_alt_status(c) & (ATA_STATUS_DRQ | ATA_STATUS_ERR)) == ATA_STATUS_DRQ;
+    if (good) ata_take_sector(c, out);
+    (void)ata_in(c, c->cmd + ATA_COMMAND); /* the interrupt is ours */
+    return good;
+}
+
+struct polled {
+    struct dvi_ata_channel *c;
+    const struct dvi_ata_device *device;
+    uint8_t select;
+};
+
+static bool read_sector(void *ctx, uint64_t lba, void *dst) {
+    const struct polled *x = ctx;
+    uint8_t fis[FIS_H2D_BYTES] = {[FIS_H2D_COMMAND] = lba >> 28 ? ATA_READ_SECTORS_EXT : ATA_READ_SECTORS};
+    fis[FIS_H2D_DEVICE] = x->select | ATA_DEVICE_LBA;
+    acs_set_range(fis, lba, 1);
+    return lba < x->device->id.n_sectors && poll(x->c, fis, dst);
+}
+
 static void identify(struct dvi_ata_channel *c, unsigned n) {
     uint8_t select = (uint8_t)(0xa0 | (n ? ATA_DEVICE_DEV : 0)), data[ATA_ID_BYTES];
     const uint8_t fis[FIS_H2D_BYTES] = {[FIS_H2D_COMMAND] = ATA_IDENTIFY_DEVICE, [FIS_H2D_DEVICE] = select};
+    struct polled polled = {c, &c->device[n], select};
+    const struct dvi_disk_reader reader = {&polled, read_sector};
     ata_out(c, c->cmd + ATA_DEVICE, select);
     for (unsigned i = 0; i < ATA_SETTLE_LOOKS; i++) (void)ata_alt_status(c);
     if (is_nobody(ata_alt_status(c)) || !wait_ready(c)) return;
-    ata_issue(c, fis);
-    if (is_nobody(ata_alt_status(c)) || !wait_ready(c)) return;
-    if ((ata_alt_status(c) & (ATA_STATUS_DRQ | ATA_STATUS_ERR)) == ATA_STATUS_DRQ) {
-        ata_take_sector(c, data);
-        ata_learn(c, &c->device[n], data);
-    }
-    (void)ata_in(c, c->cmd + ATA_COMMAND); /* the interrupt is ours */
+    if (poll(c, fis, data)) ata_learn(c, &c->device[n], data, &reader);
 }
 
 static int take_channel(struct dvi_ata_channel *c) {

@@ -64,8 +64,9 @@ void ata_issue(const struct dvi_ata_channel *c, const uint8_t fis[FIS_H2D_BYTES]
 /* Forget the command in progress. MUST: the bus master does not run, or was stopped. */
 void ata_forget(struct dvi_ata_channel *c);
 
-/* A device has answered IDENTIFY DEVICE: find out what holds for it. */
-void ata_learn(struct dvi_ata_channel *c, struct dvi_ata_device *device, const uint8_t data[ATA_ID_BYTES]);
+/* A device has answered IDENTIFY DEVICE: find out what holds for it. reader: what it can be read by, or NULL. */
+void ata_learn(struct dvi_ata_channel *c, struct dvi_ata_device *device, const uint8_t data[ATA_ID_BYTES],
+               const struct dvi_disk_reader *reader);
 
 /* Let the device refuse the command. */
 void ata_refuse(struct dvi_ata_channel *c);

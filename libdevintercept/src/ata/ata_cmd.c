@@ -137,12 +137,13 @@ void ata_command(struct dvi_ata_channel *c, uint8_t opcode) {
     if (c->dma && (c->bm_command & BM_COMMAND_START)) ata_dma_start(c);
 }
 
-void ata_learn(struct dvi_ata_channel *c, struct dvi_ata_device *d, const uint8_t data[ATA_ID_BYTES]) {
+void ata_learn(struct dvi_ata_channel *c, struct dvi_ata_device *d, const uint8_t data[ATA_ID_BYTES],
+               const struct dvi_disk_reader *reader) {
     unsigned port = DVI_ATA_N_DEVICES * c->number + (unsigned)(d - c->device);
     d->id = (struct dvi_disk_id){.bdf = c->ata->bdf, .port = port};
     acs_identify_parse(data, &d->id);
     ata_learn_translation(d, data);
-    d->policy = c->ata->config.policy_for(c->ata->config.cookie, &d->id);
+    d->policy = acs_policy(&d->id, reader, c->ata->config.policy_for, c->ata->config.cookie);
     d->known = true;
 }
 
@@ -182,7 +183,7 @@ static bool load(struct dvi_ata_channel *c) {
     uint64_t unit;
     const struct dvi_blk_transform *t;
     if (c->kind == ACS_IDENTIFY) {
-        ata_learn(c, c->on, c->sector);
+        ata_learn(c, c->on, c->sector, NULL);
         acs_identify_hide(c->sector, true);
     } else if ((t = transform_of(c, &unit)) != NULL) {
         t->decrypt(t->ctx, unit, c->sector, c->sector, 1);

@@ -87,6 +87,7 @@ static const struct dvi_policy *policy_for(void *cookie, const struct dvi_disk_i
         if (strcmp(id->serial, b->port[i].disk.serial) == 0) {
             if (id->port != i || strcmp(id->model, "MODEL DISK") != 0) fake_fail("disk id: %s", id->model);
             if (id->n_sectors != BENCH_SECTORS * 512 / b->port[i].disk.logical_bytes) fake_fail("disk id: size");
+            b->n_readers += bench_check_reader(id, b->port[i].disk.data, BENCH_SECTORS);
             return b->port[i].policy;
         }
     fake_fail("disk id: serial '%s'", id->serial);

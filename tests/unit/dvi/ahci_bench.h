@@ -62,7 +62,7 @@ struct bench {
     bool bare;
     uint32_t rng;
     struct bench_port port[BENCH_PORTS];
-    unsigned n_policy_calls;
+    unsigned n_policy_calls, n_readers; /* of these, how many could read the disk */
     bool irq_driven;                    /* the driver looks at registers only when the interrupt line is up */
     uint64_t n_ok, n_refused, n_failed; /* commands seen to end so */
 };

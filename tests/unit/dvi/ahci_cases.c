@@ -357,7 +357,7 @@ Test(ahci_cases, clear_and_read_data_is_not_copied) {
     bench_do(b, 0, W_WRITE_DMA_EXT, 0, 64, 4096);
     bench_do(b, 0, W_READ_DMA_EXT, 0, 64, 4096);
     bench_do(b, 0, W_READ_DMA_EXT, 128, 64, 4096);
-    cr_expect_eq(b->m.n_region_bytes, 0 + 512 * BENCH_PORTS, "but for IDENTIFY DEVICE at the start");
+    cr_expect_eq(b->m.n_region_bytes, 512 * BENCH_PORTS * (1 + BENCH_READS), "but for what was read at the start");
     cr_expect_eq(b->m.n_guest_bytes, 3 * 64 * 512);
     bench_do(b, 0, W_WRITE_DMA_EXT, 128, 64, 4096);
     cr_expect_eq(b->m.n_guest_bytes, 3 * 64 * 512);
@@ -513,8 +513,10 @@ Test(ahci_cases, identify) {
     uint8_t id[512];
     unsigned calls = b->n_policy_calls;
     cr_expect_eq(calls, BENCH_PORTS, "once a disk, at the start");
+    cr_expect_eq(b->n_readers, calls, "when it could be read");
     cr_assert(bench_identify(b, 0, id));
     cr_expect_eq(b->n_policy_calls, calls + 1);
+    cr_expect_eq(b->n_readers, calls, "now the disk is the guest's");
     cr_expect_eq(memcmp(id + 20, "MQ0000", 6), 0, "the serial number, as the disk says it");
     cr_expect_eq(id[2 * 82] & 2, 0, "SECURITY is not offered");
     cr_expect_eq(id[2 * 83 + 1] & 0x04, 0x04, "48-bit addresses are");

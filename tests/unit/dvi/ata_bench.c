@@ -81,6 +81,7 @@ static const struct dvi_policy *policy_for(void *cookie, const struct dvi_disk_i
     if (strcmp(id->model, "MODEL DISK") != 0) fake_fail("disk id: model '%s'", id->model);
     if (id->n_sectors != BENCH_SECTORS * 512 / d->disk.logical_bytes) fake_fail("disk id: size %lu", id->n_sectors);
     if (id->sector_bytes != d->disk.logical_bytes) fake_fail("disk id: sectors of %u", id->sector_bytes);
+    b->n_readers += bench_check_reader(id, d->disk.data, BENCH_SECTORS);
     return d->policy;
 }
 

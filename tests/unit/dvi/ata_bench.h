@@ -99,7 +99,7 @@ struct bench {
     uint16_t cmd_port[BENCH_CHANNELS], ctl_port[BENCH_CHANNELS], bm_port[BENCH_CHANNELS];
     struct bench_device dev[BENCH_DEVICES];
     struct bench_cmd cmd[BENCH_CHANNELS];
-    unsigned n_policy_calls;
+    unsigned n_policy_calls, n_readers; /* of these, how many could read the disk */
     uint64_t n_ok, n_refused, n_failed; /* commands seen to end so */
 };
 

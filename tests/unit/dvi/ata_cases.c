@@ -149,6 +149,7 @@ Test(ata_cases, identify) {
     uint8_t id[512];
     unsigned calls = b->n_policy_calls;
     cr_expect_eq(calls, 4, "every disk was asked");
+    cr_expect_eq(b->n_readers, 4, "and could be read");
     for (unsigned i = 0; i < BENCH_DEVICES; i++) {
         cr_assert(bench_identify(b, i, id));
         cr_expect_eq(word(id, 60), BENCH_SECTORS);
@@ -158,6 +159,7 @@ Test(ata_cases, identify) {
         cr_expect_eq(id[2 * 10 + 1], 'Q', "the serial number is there");
     }
     cr_expect_eq(b->n_policy_calls, calls + 4, "each one was told of again");
+    cr_expect_eq(b->n_readers, 4, "but the disks are the guest's now");
 }
 
 /* --- ranges --- */
@@ -556,7 +558,7 @@ Test(ata_cases_own, packet_by_dma) {
     uint64_t moved = b->m.ch[0].n_bm_bytes;
     /* Into the hypervisor's region: it does not begin. An interrupt may be there, for the command packet. */
     cr_expect_eq(packet_by_dma(FAKE_REGION_BASE) & W_BM_ACTIVE, 0);
-    cr_expect_eq(bench_in(b, 0, P_STATUS) & (W_ST_BSY | W_ST_DRQ), W_ST_DRQ, "the device waits for ever");
+    cr_expect_neq(bench_in(b, 0, P_STATUS) & (W_ST_BSY | W_ST_DRQ), 0, "the device waits for ever, either way");
     cr_expect_eq(b->m.ch[0].n_bm_bytes, moved);
     bench_recover(b, 0);
     bench_control(b, 0, 0);

@@ -68,3 +68,15 @@ bool bench_allowed(const struct dvi_policy *policy, bool write, uint64_t lba, ui
     }
     return true;
 }
+
+bool bench_check_reader(const struct dvi_disk_id *id, const uint8_t *raw, uint32_t n) {
+    const struct dvi_disk_reader *r = id->reader;
+    const uint32_t places[BENCH_READS] = {0, 1, n / 2, n - 1};
+    uint8_t sector[512];
+    if (!r) return false;
+    for (unsigned i = 0; i < BENCH_READS; i++)
+        if (!r->read(r->ctx, places[i], sector) || memcmp(sector, raw + (size_t)512 * places[i], 512) != 0)
+            fake_fail("reader: sector %u", places[i]);
+    if (r->read(r->ctx, n, sector) || r->read(r->ctx, UINT64_MAX, sector)) fake_fail("reader: beyond the end");
+    return true;
+}

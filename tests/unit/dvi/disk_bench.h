@@ -2,6 +2,7 @@
 #ifndef DISK_BENCH_H
 #define DISK_BENCH_H
 
+#include <dvi/disk.h>
 #include <dvi/policy.h>
 #include <stdbool.h>
 
@@ -14,5 +15,10 @@ void bench_encode(const struct dvi_policy *policy, uint64_t lba, const uint8_t *
 void bench_decode(const struct dvi_policy *policy, uint64_t lba, const uint8_t *raw, uint8_t *out_plain, uint32_t n);
 /* May these sectors be read, or written? */
 bool bench_allowed(const struct dvi_policy *policy, bool write, uint64_t lba, uint64_t n);
+
+#define BENCH_READS 4u
+/* If the disk can be read now, each sector must be what is on the medium, and there is none beyond its n. True if it
+ * can. */
+bool bench_check_reader(const struct dvi_disk_id *id, const uint8_t *raw, uint32_t n);
 
 #endif
