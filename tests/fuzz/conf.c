@@ -15,7 +15,9 @@ static void require(bool ok, const char *what) {
 #define REQUIRE(condition) require(condition, #condition)
 
 static void check_range(const struct conf *c, const struct conf_range *r) {
-    REQUIRE(r->first_lba < r->end_lba);
+    REQUIRE(r->partition <= CONF_PART_MAX && memchr(r->partuuid, '\0', sizeof r->partuuid) != NULL);
+    REQUIRE(!r->partition || !r->partuuid[0]);
+    REQUIRE(conf_range_names_partition(r) ? !r->first_lba && !r->end_lba : r->first_lba < r->end_lba);
     REQUIRE(r->first_lba <= CONF_LBA_MAX);
     REQUIRE(r->end_lba <= CONF_LBA_MAX + 1 || r->end_lba == UINT64_MAX);
     REQUIRE(r->action <= CONF_DENY);

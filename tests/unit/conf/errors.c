@@ -10,7 +10,10 @@
 #define MORE "\n[boot]\nbroken\n" /* never reached */
 
 #define MATCH_RULE  "expected serial:TEXT, model:TEXT, pci:ADDRESS, port:N or any"
-#define RANGE_RULE  "expected FIRST..LAST ACTION or FIRST..end ACTION"
+#define RANGE_RULE  "expected FIRST..LAST ACTION, FIRST..end ACTION or partition:N ACTION"
+#define PLACE_RULE  "expected FIRST..LAST, FIRST..end or partition:N"
+#define PART_RULE   "expected a number from 1 to 256, a GUID or XXXXXXXX-NN"
+#define GUID        "a1b2c3d4-0123-4567-89ab-cdefABCDEF01"
 #define ACTION_RULE "expected clear, encrypt:KEY, read-only or deny"
 #define NAME_RULE   "expected 1 to 32 of A-Z a-z 0-9 . _ -"
 #define SECTIONS    "expected [boot], [disk \"NAME\"] or [key \"NAME\"]"
@@ -141,9 +144,9 @@ static const struct {
     {M "port:1,port:2" MORE, 2, "\"port:1,port:2\" is not a value for match, " PORT_RULE},
 
     /* range */
-    {D "range = 5 clear" MORE, 3, "\"5\" is not a range, expected FIRST..LAST or FIRST..end"},
-    {D "range = 0-9 clear" MORE, 3, "\"0-9\" is not a range, expected FIRST..LAST or FIRST..end"},
-    {D "range = 0 .. 9 clear" MORE, 3, "\"0\" is not a range, expected FIRST..LAST or FIRST..end"},
+    {D "range = 5 clear" MORE, 3, "\"5\" is not a range, " PLACE_RULE},
+    {D "range = 0-9 clear" MORE, 3, "\"0-9\" is not a range, " PLACE_RULE},
+    {D "range = 0 .. 9 clear" MORE, 3, "\"0\" is not a range, " PLACE_RULE},
     {D "range = ..9 clear" MORE, 3, "\"\" is not a sector number, expected decimal digits"},
     {D "range = 0.. clear" MORE, 3, "\"\" is not a sector number, expected decimal digits"},
     {D "range = 0...9 clear" MORE, 3, "\".9\" is not a sector number, expected decimal digits"},
@@ -168,6 +171,33 @@ static const struct {
      "range \"30..30\" overlaps that of line 4, expected each sector in one range of a disk"},
     {D "range = 5..9 clear\nrange = 0..end deny" MORE, 4,
      "range \"0..end\" overlaps that of line 3, expected each sector in one range of a disk"},
+
+    {D "range = Partition:2 clear" MORE, 3, "\"Partition:2\" is not a range, " PLACE_RULE},
+    {D "range = partition 2 clear" MORE, 3, "\"partition\" is not a range, " PLACE_RULE},
+    {D "range = partition: clear" MORE, 3, "\"partition:\" is not a partition, " PART_RULE},
+    {D "range = partition: 2 clear" MORE, 3, "\"partition:\" is not a partition, " PART_RULE},
+    {D "range = partition:0 clear" MORE, 3, "\"partition:0\" is not a partition, " PART_RULE},
+    {D "range = partition:-1 clear" MORE, 3, "\"partition:-1\" is not a partition, " PART_RULE},
+    {D "range = partition:0x2 clear" MORE, 3, "\"partition:0x2\" is not a partition, " PART_RULE},
+    {D "range = partition:1..2 clear" MORE, 3, "\"partition:1..2\" is not a partition, " PART_RULE},
+    {D "range = partition:sda2 clear" MORE, 3, "\"partition:sda2\" is not a partition, " PART_RULE},
+    {D "range = partition:12345678 clear" MORE, 3, "\"partition:12345678\" is not a partition, " PART_RULE},
+    {D "range = partition:12345678- clear" MORE, 3, "\"partition:12345678-\" is not a partition, " PART_RULE},
+    {D "range = partition:12345678-1 clear" MORE, 3, "\"partition:12345678-1\" is not a partition, " PART_RULE},
+    {D "range = partition:1234567g-01 clear" MORE, 3, "\"partition:1234567g-01\" is not a partition, " PART_RULE},
+    {D "range = partition:" GUID "0 clear" MORE, 3,
+     "\"partition:a1b2c3d4-0123-4567-89ab-cdefAB...\" is not a partition, " PART_RULE},
+    {D "range = partition:{" GUID "} clear" MORE, 3,
+     "\"partition:{a1b2c3d4-0123-4567-89ab-cdefA...\" is not a partition, " PART_RULE},
+    {D "range = partition:a1b2c3d4-0123-4567-89ab_cdefABCDEF01 clear" MORE, 3,
+     "\"partition:a1b2c3d4-0123-4567-89ab_cdefAB...\" is not a partition, " PART_RULE},
+    {D "range = partition:2" MORE, 3, "\"\" is not an action, " ACTION_RULE},
+    {D "range = partition:2 clear too" MORE, 3, "\"too\" after the action, expected nothing more"},
+    {D "range = partition:2 clear\nrange = partition:1 deny\nrange = partition:02 deny" MORE, 5,
+     "range \"partition:02\" overlaps that of line 3, expected each sector in one range of a disk"},
+    {D "range = partition:a1b2c3d4-0123-4567-89AB-CDEFabcdef01 clear\nrange = partition:" GUID " deny" MORE, 4,
+     "range \"partition:a1b2c3d4-0123-4567-89ab-cdefAB...\" overlaps that of line 3, "
+     "expected each sector in one range of a disk"},
 
     /* source: messages never hold a digit of the key */
     {K "source = " HEX_32 MORE, 2, "unknown kind of source, " SOURCE_RULE},

@@ -171,6 +171,21 @@ Test(conf_limits, sectors) {
     expect_error(3, "\"99999999999999999999x\" is not a sector number, expected decimal digits");
 }
 
+Test(conf_limits, partitions) {
+    add("[disk \"d\"]\nmatch = any\nrange = partition:256 deny");
+    cr_expect_eq(parse(), 0);
+    cr_expect_eq(conf.disk[0].range[0].partition, 256);
+    static const char *const above[] = {"257", "4294967297", "18446744073709551617"};
+    for (int i = 0; i < 3; i++) {
+        char message[160];
+        snprintf(message, sizeof message,
+                 "\"partition:%s\" is not a partition, expected a number from 1 to 256, a GUID or XXXXXXXX-NN",
+                 above[i]);
+        add("[disk \"d\"]\nmatch = any\nrange = partition:%s deny", above[i]);
+        expect_error(3, message);
+    }
+}
+
 Test(conf_limits, disks) {
     for (int i = 0; i < 8; i++) add("[disk \"d%d\"]\nmatch = port:%d\nrange = 0..end deny\n", i, i);
     char eight[sizeof text];

@@ -51,6 +51,7 @@ static const struct {
     {"[disk \"d\"]\nmatch = any", "[disk] without range"},
     {"[key \"k\"]", "[key] without source"},
     {"[disk \"d\"]\nrange = 0", "is not a range"},
+    {"[disk \"d\"]\nrange = partition:0", "is not a partition"},
     {"[disk \"d\"]\nrange = 0..x", "is not a sector number"},
     {"[disk \"d\"]\nrange = 0..99999999999999999999", "is too large"},
     {"[disk \"d\"]\nrange = 1..0 clear", "ends before it begins"},

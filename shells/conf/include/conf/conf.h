@@ -20,6 +20,8 @@
 #define CONF_DISKS_MAX    8u
 #define CONF_RANGES_MAX   16u /* per disk */
 #define CONF_KEYS_MAX     8u
+#define CONF_PART_MAX     256u /* numbers of partitions */
+#define CONF_PARTUUID_MAX 36u  /* characters: a GUID */
 #define CONF_PATH_MAX     255u /* bytes in the path of the next loader */
 #define CONF_SERIAL_MAX   20u  /* ATA and NVMe alike */
 #define CONF_MODEL_MAX    40u
@@ -45,11 +47,18 @@ enum conf_match { CONF_MATCH_ANY, CONF_MATCH_SERIAL, CONF_MATCH_MODEL, CONF_MATC
 enum conf_action { CONF_CLEAR, CONF_ENCRYPT, CONF_READ_ONLY, CONF_DENY };
 
 struct conf_range {
-    uint64_t first_lba, end_lba; /* half-open, 512-byte units; end_lba UINT64_MAX: to the end of the disk */
+    uint64_t first_lba, end_lba; /* half-open, 512-byte units; end_lba UINT64_MAX: to the end of the disk; both 0 where
+                                  * a partition was named: until somebody has looked where it lies */
+    uint32_t partition;          /* by number, 1 to CONF_PART_MAX, as Linux counts; 0: not so */
+    char partuuid[CONF_PARTUUID_MAX + 1]; /* by GUID, or by disk signature and number; in lower case; "": not so */
     enum conf_action action;
     uint8_t key;   /* CONF_ENCRYPT only: index into conf.key */
     unsigned line; /* where it was written */
 };
+
+static inline bool conf_range_names_partition(const struct conf_range *range) {
+    return range->partition || range->partuuid[0];
+}
 
 struct conf_disk {
     char name[CONF_NAME_MAX + 1];
@@ -59,7 +68,7 @@ struct conf_disk {
     uint8_t port;                  /* CONF_MATCH_PORT */
     uint8_t n_ranges;
     unsigned line;
-    struct conf_range range[CONF_RANGES_MAX]; /* in the order of the file; no two overlap */
+    struct conf_range range[CONF_RANGES_MAX]; /* in the order of the file; no two overlap, as far as that is known */
 };
 
 /* Keys stand in the order in which the file first mentions them. */
