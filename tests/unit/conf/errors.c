@@ -23,7 +23,8 @@
 #define PATH_RULE   "expected a path with backslashes such as \\EFI\\debian\\grubx64.efi"
 #define FILE_RULE   "expected 1 to 64 of A-Z a-z 0-9 . _ -"
 #define DRIVE_RULE  "expected hd0 to hd9 or cd0 to cd9"
-#define SOURCE_RULE "expected file: and a name, or hex: and 64 or 128 hexadecimal digits"
+#define UNLOCK_RULE "expected passphrase, keyfile: and a name, or several with commas between"
+#define SOURCE_RULE "expected luks: or file: and a name, or hex: and 64 or 128 hexadecimal digits"
 
 static const struct {
     const char *text;
@@ -63,7 +64,7 @@ static const struct {
      3, "unknown setting \"gr??e\" in [disk], expected match or range"},
     {D "a\tb = 1\n", 3, "unknown setting \"a?b\" in [disk], expected match or range"},
     {D "source = hex:" HEX_32, 3, "unknown setting \"source\" in [disk], expected match or range"},
-    {K "00112233==\n", 2, "unknown setting in [key], expected source"},
+    {K "00112233==\n", 2, "unknown setting in [key], expected source or unlock"},
     {B "console = serial\n\nconsole = serial\n", 4, "console is set in line 2 already, expected it once in a section"},
     {D "match = any\n", 3, "match is set in line 2 already, expected it once in a section"},
     {K "source = hex:" HEX_32 "\nsource = hex:" HEX_32, 3,
@@ -220,6 +221,30 @@ static const struct {
     {K "source = file:../a" MORE, 2, "no name of a file after file:, " FILE_RULE},
     {K "source = file:\\a" MORE, 2, "no name of a file after file:, " FILE_RULE},
     {K "source = file:" HEX_32 "0" MORE, 2, "no name of a file after file:, " FILE_RULE},
+
+    {K "source = luks:" MORE, 2, "no name of a file after luks:, " FILE_RULE},
+    {K "source = luks:a/b" MORE, 2, "no name of a file after luks:, " FILE_RULE},
+    {K "source = luks2:a" MORE, 2, "unknown kind of source, " SOURCE_RULE},
+    {K "source = luks" MORE, 2, "unknown kind of source, " SOURCE_RULE},
+
+    /* unlock: what might be a passphrase is not shown either */
+    {K "unlock = " MORE, 2, "unlock has no value, " UNLOCK_RULE},
+    {K "unlock = secret" MORE, 2, "unknown way to unlock, " UNLOCK_RULE},
+    {K "unlock = passphrase:secret" MORE, 2, "unknown way to unlock, " UNLOCK_RULE},
+    {K "unlock = passphrase keyfile:a" MORE, 2, "unknown way to unlock, " UNLOCK_RULE},
+    {K "unlock = passphrase," MORE, 2, "unknown way to unlock, " UNLOCK_RULE},
+    {K "unlock = ,passphrase" MORE, 2, "unknown way to unlock, " UNLOCK_RULE},
+    {K "unlock = keyfile" MORE, 2, "unknown way to unlock, " UNLOCK_RULE},
+    {K "unlock = keyfile:" MORE, 2, "no name of a file after keyfile:, " FILE_RULE},
+    {K "unlock = keyfile:\\a" MORE, 2, "no name of a file after keyfile:, " FILE_RULE},
+    {K "unlock = passphrase, passphrase" MORE, 2, "way 2 to unlock is the same as way 1, expected each once"},
+    {K "unlock = keyfile:a,passphrase,keyfile:b,keyfile:a" MORE, 2,
+     "way 4 to unlock is the same as way 1, expected each once"},
+    {K "unlock = passphrase\nunlock = keyfile:a" MORE, 3,
+     "unlock is set in line 2 already, expected it once in a section"},
+    {K "unlock = passphrase" MORE, 1, "[key] without source, " SOURCE_RULE},
+    {K "unlock = passphrase\nsource = file:a" MORE, 2, "unlock without source = luks:NAME, expected both or neither"},
+    {KEY_K "unlock = passphrase", 3, "unlock without source = luks:NAME, expected both or neither"},
 
     /* the file as a whole */
     {"\n" DISK_A "[disk \"b\"]\nmatch = port:1\nrange = 0..end clear", 5,

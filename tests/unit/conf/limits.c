@@ -208,6 +208,20 @@ Test(conf_limits, ranges) {
     expect_error(19, "range \"16..16\" is one too many, expected at most 16 for a disk");
 }
 
+Test(conf_limits, ways_to_unlock) {
+    add(DISK_E "[key \"k\"]\nsource = luks:");
+    add_times('l', 64);
+    add("\nunlock = passphrase,keyfile:a,keyfile:b,keyfile:");
+    add_times('c', 64);
+    cr_expect_eq(parse(), 0);
+    cr_expect(conf.key[0].n_unlocks == 4 && strlen(conf.key[0].file) == 64 && strlen(conf.key[0].unlock[3].file) == 64);
+    add("[key \"k\"]\nunlock = passphrase,keyfile:a,keyfile:b,keyfile:c,keyfile:d\n");
+    expect_error(2, "way 5 to unlock is one too many, expected at most 4");
+    add("[key \"k\"]\nunlock = keyfile:");
+    add_times('c', 65);
+    expect_error(2, "no name of a file after keyfile:, expected 1 to 64 of A-Z a-z 0-9 . _ -");
+}
+
 Test(conf_limits, keys) {
     for (int mentioned_first = 0; mentioned_first < 2; mentioned_first++) {
         char keys[sizeof text] = "", disk[sizeof text] = "[disk \"d\"]\nmatch = any\n";

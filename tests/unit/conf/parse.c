@@ -56,7 +56,11 @@ static void show_conf(const struct conf *c) {
     for (unsigned i = 0; i < c->n_disks; i++) show_disk(c, &c->disk[i]);
     for (unsigned i = 0; i < c->n_keys; i++) {
         show("key %s@%u ", c->key[i].name, c->key[i].line);
-        if (c->key[i].file[0]) show("file:%s", c->key[i].file);
+        if (c->key[i].kind != CONF_KEY_HEX)
+            show("%s:%s", c->key[i].kind == CONF_KEY_LUKS ? "luks" : "file", c->key[i].file);
+        for (unsigned k = 0; k < c->key[i].n_unlocks; k++)
+            show(c->key[i].unlock[k].kind == CONF_UNLOCK_KEYFILE ? " keyfile:%s" : " passphrase",
+                 c->key[i].unlock[k].file);
         for (unsigned k = 0; k < c->key[i].n_bytes; k++) show("%02x", c->key[i].bytes[k]);
         show("\n");
     }
@@ -115,6 +119,16 @@ static const struct {
     /* key files */
     {"[disk \"d\"]\nmatch = any\nrange = 0..end encrypt:k\n[key \"k\"]\nsource = file:A-b_c.9\n",
      NOTHING "disk d@1 any 0<end encrypt:k@3\nkey k@4 file:A-b_c.9\n"},
+
+    /* LUKS headers */
+    {DISK_E "[key \"k\"]\nsource = luks:k.luks\n", NOTHING "disk a@1 any 0<end encrypt:k@3\n"
+                                                           "key k@4 luks:k.luks passphrase\n"},
+    {DISK_E "[key \"k\"]\nunlock = passphrase\nsource = luks:k.luks\n",
+     NOTHING "disk a@1 any 0<end encrypt:k@3\nkey k@4 luks:k.luks passphrase\n"},
+    {DISK_E "[key \"k\"]\nsource = luks:k.luks\nunlock = keyfile:usb.key\n",
+     NOTHING "disk a@1 any 0<end encrypt:k@3\nkey k@4 luks:k.luks keyfile:usb.key\n"},
+    {DISK_E "[key \"k\"]\nsource = luks:k.luks\nunlock = keyfile:a ,\tpassphrase,keyfile:b # in this order\n",
+     NOTHING "disk a@1 any 0<end encrypt:k@3\nkey k@4 luks:k.luks keyfile:a passphrase keyfile:b\n"},
 
     /* every match */
     {"[disk \"A-b_c.9\"]\nmatch = any\nrange = 0..0 deny\n", NOTHING "disk A-b_c.9@1 any 0<1 deny@3\n"},
