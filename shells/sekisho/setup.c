@@ -90,7 +90,7 @@ static int init_keys(struct product *p) {
 
 /* ---- disks ---- */
 
-/* Until the mediators read partition tables for us. Passed by, such a range would be clear. */
+/* Until the mediators read partition tables for us: see block/resolve.h. */
 static int refuse_partitions(const struct product *p) {
     for (unsigned i = 0; i < p->conf->n_disks; i++)
         for (unsigned k = 0; k < p->conf->disk[i].n_ranges; k++) {
@@ -187,7 +187,7 @@ int sekisho_setup(struct vmm *vmm, void *arg) {
     if (machine_init(&p->machine, vmm, s->ecam, s->ecam_first_bus, s->ecam_last_bus) || init_keys(p) ||
         refuse_partitions(p))
         return -1;
-    for (unsigned i = 0; i < s->conf.n_disks; i++) policy_from_conf(&s->conf, i, p->transform, &p->policy[i]);
+    for (unsigned i = 0; i < s->conf.n_disks; i++) policy_from_conf(&s->conf.disk[i], p->transform, &p->policy[i]);
     if (dvi_pci_guard_init(&p->guard, &p->machine.host)) {
         vmm_decline(vmm, "the host bridge's configuration space cannot be trapped");
         return -1;

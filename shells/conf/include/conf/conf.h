@@ -49,7 +49,7 @@ enum conf_action { CONF_CLEAR, CONF_ENCRYPT, CONF_READ_ONLY, CONF_DENY };
 
 struct conf_range {
     uint64_t first_lba, end_lba; /* half-open, 512-byte units; end_lba UINT64_MAX: to the end of the disk; both 0 where
-                                  * a partition was named: until somebody has looked where it lies */
+                                  * a partition was named, until its table tells where it lies */
     uint32_t partition;          /* by number, 1 to CONF_PART_MAX, as Linux counts; 0: not so */
     char partuuid[CONF_PARTUUID_MAX + 1]; /* by GUID, or by disk signature and number; in lower case; "": not so */
     enum conf_action action;
