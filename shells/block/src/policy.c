@@ -13,17 +13,17 @@ static enum dvi_action action(enum conf_action a) {
     return DVI_DENY;
 }
 
-void policy_from_conf(const struct conf *conf, unsigned disk, const struct dvi_blk_transform *transforms,
+void policy_from_conf(const struct conf_disk *disk, const struct dvi_blk_transform *transforms,
                       struct dvi_policy *out) {
-    const struct conf_disk *d = &conf->disk[disk];
-    *out = (struct dvi_policy){.n_ranges = d->n_ranges};
-    for (unsigned i = 0; i < d->n_ranges; i++) {
-        const struct conf_range *from = &d->range[i];
+    *out = (struct dvi_policy){.n_ranges = disk->n_ranges};
+    for (unsigned i = 0; i < disk->n_ranges; i++) {
+        const struct conf_range *from = &disk->range[i];
         out->range[i] = (struct dvi_range){
             .first_lba = from->first_lba,
             .end_lba = from->end_lba,
             .action = action(from->action),
             .transform = from->action == CONF_ENCRYPT ? &transforms[from->key] : NULL,
         };
+        if (!from->end_lba) out->range[i] = (struct dvi_range){.end_lba = UINT64_MAX, .action = DVI_DENY};
     }
 }

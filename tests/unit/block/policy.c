@@ -60,7 +60,7 @@ Test(policy_from_conf, sectors_meet_their_rule) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct dvi_policy policy;
         memset(&policy, 0xA5, sizeof policy);
-        policy_from_conf(&conf, cases[i].disk, transforms, &policy);
+        policy_from_conf(&conf.disk[cases[i].disk], transforms, &policy);
         struct dvi_span s = dvi_policy_lookup(&policy, cases[i].lba, 1ull << 40);
         cr_expect_eq(s.n_sectors, cases[i].n_sectors, "case %zu: %" PRIu64, i, s.n_sectors);
         cr_expect_eq(s.action, cases[i].action, "case %zu", i);
@@ -71,7 +71,7 @@ Test(policy_from_conf, sectors_meet_their_rule) {
 
 Test(policy_from_conf, only_encrypted_ranges_have_a_transform) {
     struct dvi_policy policy;
-    policy_from_conf(&conf, 0, transforms, &policy);
+    policy_from_conf(&conf.disk[0], transforms, &policy);
     for (unsigned i = 0; i < policy.n_ranges; i++)
         cr_expect_eq(policy.range[i].transform != NULL, policy.range[i].action == DVI_ENCRYPT, "range %u", i);
 }
@@ -79,9 +79,22 @@ Test(policy_from_conf, only_encrypted_ranges_have_a_transform) {
 Test(policy_from_conf, nothing_is_left_over) {
     struct dvi_policy policy;
     memset(&policy, 0xA5, sizeof policy);
-    policy_from_conf(&conf, 1, transforms, &policy);
+    policy_from_conf(&conf.disk[1], transforms, &policy);
     cr_expect_eq(policy.n_ranges, 1);
     for (unsigned i = 1; i < DVI_POLICY_MAX_RANGES; i++) cr_expect_eq(policy.range[i].end_lba, 0);
+}
+
+/* Nobody looked where partition 2 lies: nothing that may be in it is clear, or written in clear. */
+Test(policy_from_conf, partition_not_looked_up) {
+    static const char partition[] =
+        "[disk \"d\"]\nmatch = any\nrange = 10..19 read-only\nrange = partition:2 encrypt:k\n"
+        "range = 30..39 clear\n[key \"k\"]\nsource = hex:" HEX;
+    struct conf_error error;
+    struct dvi_policy policy;
+    cr_assert_eq(conf_parse(partition, sizeof partition - 1, &conf, &error), 0);
+    policy_from_conf(&conf.disk[0], transforms, &policy);
+    for (uint64_t lba = 0; lba < 50; lba++)
+        cr_expect_eq(dvi_policy_lookup(&policy, lba, 1).action, lba / 10 == 1 ? DVI_READ_ONLY : DVI_DENY);
 }
 
 /* A disk with as many ranges, and a file with as many keys, as there can be. */
@@ -94,7 +107,7 @@ Test(policy_from_conf, largest) {
         n += sprintf(large + n, "range = %u..%u encrypt:k%u\n", i, i, i % CONF_KEYS_MAX);
     for (unsigned i = 0; i < CONF_KEYS_MAX; i++) n += sprintf(large + n, "[key \"k%u\"]\nsource = hex:" HEX "\n", i);
     cr_assert_eq(conf_parse(large, (size_t)n, &conf, &error), 0, "%u: %s", error.line, error.message);
-    policy_from_conf(&conf, 0, transforms, &policy);
+    policy_from_conf(&conf.disk[0], transforms, &policy);
     for (unsigned i = 0; i < CONF_RANGES_MAX; i++) {
         struct dvi_span s = dvi_policy_lookup(&policy, i, 100);
         cr_expect(s.n_sectors == 1 && s.action == DVI_ENCRYPT && s.transform == &transforms[i % CONF_KEYS_MAX]);

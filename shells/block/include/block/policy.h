@@ -6,11 +6,10 @@
 #include <dvi/policy.h>
 
 /* The policy of one disk.
- *   disk         index into conf->disk, as conf_disk_find gives it
- *   transforms   [conf->n_keys], in the order of conf->key: what each key does to the data
- * Cannot fail. *out keeps pointers into transforms, which MUST outlive it, and nothing of conf. MUST: conf comes from
- * conf_parse, disk < conf->n_disks. */
-void policy_from_conf(const struct conf *conf, unsigned disk, const struct dvi_blk_transform *transforms,
-                      struct dvi_policy *out);
+ *   disk         its section, from conf_parse, or from resolve_disk if a range names a partition. Of a partition that
+ *                nobody looked up, all is denied that no range before it holds
+ *   transforms   in the order of the configuration's keys: what each of them does to the data
+ * Cannot fail. *out keeps pointers into transforms, which MUST outlive it, and nothing of disk. */
+void policy_from_conf(const struct conf_disk *disk, const struct dvi_blk_transform *transforms, struct dvi_policy *out);
 
 #endif
