@@ -1,6 +1,7 @@
 /* see sekisho.h. Runs once, beneath the future guest. */
 #include "sekisho.h"
 #include <block/policy.h>
+#include <block/resolve.h>
 #include <crypt/wipe.h>
 #include <crypt/xts.h>
 #include <dvi/ahci.h>
@@ -26,7 +27,14 @@ struct product {
     struct dvi_blk_transform transform[CONF_KEYS_MAX];
     struct dvi_policy policy[CONF_DISKS_MAX];
     bool found[CONF_DISKS_MAX];
-    bool started; /* set-up is over */
+    struct looked_up { /* a disk whose section names partitions, and its policy */
+        struct dvi_disk_id id;
+        struct dvi_policy policy;
+    } looked_up[CONF_DISKS_MAX];
+    unsigned n_looked_up;
+    struct part_table table;   /* both for resolve() only */
+    struct conf_disk resolved; /* ... which is too large for a stack */
+    bool started, failed;      /* set-up is over; a sentence was said */
     struct dvi_ahci ahci[MAX_CONTROLLERS];
     struct dvi_ata ata[MAX_CONTROLLERS];
 };
@@ -90,16 +98,68 @@ static int init_keys(struct product *p) {
 
 /* ---- disks ---- */
 
-/* Until the mediators read partition tables for us: see block/resolve.h. */
-static int refuse_partitions(const struct product *p) {
-    for (unsigned i = 0; i < p->conf->n_disks; i++)
-        for (unsigned k = 0; k < p->conf->disk[i].n_ranges; k++) {
-            const struct conf_range *r = &p->conf->disk[i].range[k];
-            if (!conf_range_names_partition(r)) continue;
-            vmm_decline(p->machine.vmm, "sekisho.conf:%u: ranges of partitions are not supported yet", r->line);
-            return -1;
-        }
-    return 0;
+static bool names_partition(const struct conf_disk *disk) {
+    for (unsigned i = 0; i < disk->n_ranges; i++)
+        if (conf_range_names_partition(&disk->range[i])) return true;
+    return false;
+}
+
+/* What has read the disk's table and cannot go on is told by the first that fails. */
+static void decline(struct product *p, const struct dvi_disk_id *id, const char *why) {
+    if (!p->failed) vmm_decline(p->machine.vmm, "disk %s (serial %s): %s", id->model, id->serial, why);
+    p->failed = true;
+}
+
+static bool read_sectors(void *ctx, uint64_t lba, uint32_t n_sectors, void *dst) {
+    const struct dvi_disk_reader *r = ctx;
+    for (uint32_t i = 0; i < n_sectors; i++)
+        if (!r->read(r->ctx, lba + i, (uint8_t *)dst + (size_t)i * PART_SECTOR_BYTES)) return false;
+    return true;
+}
+
+/* Look up the partitions that a section names on this disk. */
+static void resolve(struct product *p, const struct conf_disk *section, const struct dvi_disk_id *id,
+                    struct dvi_policy *out) {
+    char text[CONF_MESSAGE_MAX];
+    struct conf_error error;
+    struct dvi_disk_reader reader = *id->reader;
+    int r = part_parse(&(struct part_disk){read_sectors, &reader, id->n_sectors}, &p->table);
+    if (!r && p->table.primary_error)
+        vmm_log(p->machine.vmm, "sekisho: its partition table is damaged (%s): the backup counts",
+                part_error_text(p->table.primary_error));
+    if (resolve_disk(section, &p->table, &p->resolved, &error)) {
+        conf_error_format(&error, "sekisho.conf", text, sizeof text);
+        decline(p, id, text);
+        return;
+    }
+    for (unsigned i = 0; i < p->resolved.n_ranges; i++) {
+        if (!conf_range_names_partition(&p->resolved.range[i])) continue;
+        resolve_describe(&p->resolved.range[i], &p->table, text, sizeof text);
+        vmm_log(p->machine.vmm, "sekisho: %s", text);
+    }
+    policy_from_conf(&p->resolved, p->transform, out);
+}
+
+static bool is_same(const struct dvi_disk_id *a, const struct dvi_disk_id *b) {
+    return !memcmp(&a->bdf, &b->bdf, sizeof a->bdf) && a->port == b->port && !strcmp(a->serial, b->serial) &&
+           !strcmp(a->model, b->model) && a->n_sectors == b->n_sectors && a->sector_bytes == b->sector_bytes;
+}
+
+/* The policy of a disk whose section names partitions. It was looked up when the hypervisor started; what the guest has
+ * written to the disk since does not count, and of a disk that was not there all is denied, by policy_from_conf. */
+static const struct dvi_policy *partitions_policy(struct product *p, unsigned section, const struct dvi_disk_id *id) {
+    struct looked_up *l;
+    for (l = p->looked_up; l < p->looked_up + p->n_looked_up; l++)
+        if (is_same(&l->id, id)) return &l->policy;
+    if (p->started || p->n_looked_up == CONF_DISKS_MAX) return &p->policy[section];
+    if (!id->reader) {
+        decline(p, id, "its partitions cannot be read");
+        return &p->policy[section];
+    }
+    p->n_looked_up++;
+    *l = (struct looked_up){*id, p->policy[section]};
+    resolve(p, &p->conf->disk[section], id, &l->policy);
+    return &l->policy;
 }
 
 static const struct dvi_policy *policy_for(void *cookie, const struct dvi_disk_id *id) {
@@ -113,7 +173,7 @@ static const struct dvi_policy *policy_for(void *cookie, const struct dvi_disk_i
                 i < 0 ? "no section of sekisho.conf, clear" : "section ", i < 0 ? "" : p->conf->disk[i].name);
     if (i < 0) return NULL;
     p->found[i] = true;
-    return &p->policy[i];
+    return names_partition(&p->conf->disk[i]) ? partitions_policy(p, (unsigned)i, id) : &p->policy[i];
 }
 
 static int init_ahci(struct product *p, unsigned i, struct dvi_bdf at) {
@@ -157,7 +217,7 @@ static int init_kind(struct product *p, const struct controller *c) {
 static int init_controllers(struct product *p) {
     for (unsigned i = 0; i < sizeof controllers / sizeof controllers[0]; i++) {
         int r = init_kind(p, &controllers[i]);
-        if (r) return r;
+        if (r || p->failed) return -1;
     }
     for (unsigned i = 0; i < p->conf->n_disks; i++) {
         if (p->found[i]) continue;
@@ -184,9 +244,7 @@ int sekisho_setup(struct vmm *vmm, void *arg) {
         return -1;
     }
     p->conf = &s->conf;
-    if (machine_init(&p->machine, vmm, s->ecam, s->ecam_first_bus, s->ecam_last_bus) || init_keys(p) ||
-        refuse_partitions(p))
-        return -1;
+    if (machine_init(&p->machine, vmm, s->ecam, s->ecam_first_bus, s->ecam_last_bus) || init_keys(p)) return -1;
     for (unsigned i = 0; i < s->conf.n_disks; i++) policy_from_conf(&s->conf.disk[i], p->transform, &p->policy[i]);
     if (dvi_pci_guard_init(&p->guard, &p->machine.host)) {
         vmm_decline(vmm, "the host bridge's configuration space cannot be trapped");

@@ -2,6 +2,7 @@
 
 import os
 import re
+import uuid
 
 import pytest
 
@@ -40,6 +41,28 @@ def test_key_file(lab):
     text = lab.boot("fs,verify", conf=conf, more={"system.key": disks.key_of(lab.image)})
     assert "good for development only" not in text
     check_files(lab, text)
+
+
+def of_partition(lab, name):
+    return re.sub(r"range    = \S+", f"range = partition:{name}", lab.conf())
+
+
+@pytest.mark.skipif(NATIVE, reason="about Sekisho's ranges")
+@pytest.mark.parametrize("by", ["number", "GUID"])
+def test_range_of_a_partition(lab, by):
+    """The partition table on the disk says where the range is, and the log says what it said."""
+    with open(lab.image, "rb") as f:
+        f.seek(2 * disks.SECTOR + 128 + 16)  # of the second entry: its own identity
+        guid = uuid.UUID(bytes_le=f.read(16))
+    text = lab.boot("fs,verify,clear", conf=of_partition(lab, 2 if by == "number" else str(guid).upper()))
+    assert re.search(rf"^sekisho: partition 2.*{disks.GUEST_FIRST}\D.*{disks.guest_end(lab.image) - 1}\b", text, re.M)
+    check_files(lab, text)
+
+
+@pytest.mark.skipif(NATIVE, reason="about Sekisho's ranges")
+def test_no_such_partition(lab):
+    with lab.start("cpus", conf=of_partition(lab, 9)) as machine:
+        machine.wait(r"not started: .*sekisho.conf:\d+: .*partition", 60)
 
 
 @pytest.mark.skipif(NATIVE, reason="about Sekisho's policy")

@@ -65,34 +65,28 @@ static bool disk_ready(const struct dvi_ahci *a, const struct dvi_ahci_port *p) 
 struct polled {
     struct dvi_ahci *a;
     struct dvi_ahci_port *p;
-    bool failed; /* then the port takes no command until it was stopped */
 };
 
 /* Poll a command in slot 0 that gives 512 bytes, which are in our memory then. */
-static bool poll(struct polled *x, const uint8_t *fis) {
-    if (x->failed) return false;
+static bool poll(const struct polled *x, uint8_t opcode, uint64_t lba) {
+    uint8_t fis[FIS_H2D_BYTES] = {[FIS_TYPE] = FIS_TYPE_H2D, [FIS_H2D_FLAGS] = FIS_H2D_C, [FIS_H2D_COMMAND] = opcode};
+    fis[FIS_H2D_DEVICE] = ATA_DEVICE_LBA;
+    acs_set_range(fis, lba, 1);
     ahci_table_sector(x->p, 0, fis);
     ahci_wr(x->a, x->p->regs + AHCI_PxCI, 1);
-    x->failed = !wait_reg(x->a, x->p->regs + AHCI_PxCI, 1, 0, IDENTIFY_US) || ahci_table_prdbc(x->p, 0) != ATA_ID_BYTES;
-    return !x->failed;
+    return wait_reg(x->a, x->p->regs + AHCI_PxCI, 1, 0, IDENTIFY_US) && ahci_table_prdbc(x->p, 0) == ATA_ID_BYTES;
 }
 
 static bool read_sector(void *ctx, uint64_t lba, void *dst) {
-    struct polled *x = ctx;
-    uint8_t fis[FIS_H2D_BYTES] = {
-        [FIS_TYPE] = FIS_TYPE_H2D, [FIS_H2D_FLAGS] = FIS_H2D_C, [FIS_H2D_COMMAND] = ATA_READ_DMA_EXT};
-    fis[FIS_H2D_DEVICE] = ATA_DEVICE_LBA;
-    acs_set_range(fis, lba, 1);
-    if (lba >= x->p->id.n_sectors || !poll(x, fis)) return false;
+    const struct polled *x = ctx;
+    if (lba >= x->p->id.n_sectors || !poll(x, ATA_READ_DMA_EXT, lba)) return false;
     memcpy(dst, x->p->mem + AHCI_SHADOW_IDENTIFY, DVI_UNIT_BYTES);
     return true;
 }
 
 /* MUST: the port is stopped, our command list installed, its interrupts are masked. */
 static void identify(struct dvi_ahci *a, struct dvi_ahci_port *p) {
-    static const uint8_t fis[FIS_H2D_BYTES] = {
-        [FIS_TYPE] = FIS_TYPE_H2D, [FIS_H2D_FLAGS] = FIS_H2D_C, [FIS_H2D_COMMAND] = ATA_IDENTIFY_DEVICE};
-    struct polled polled = {.a = a, .p = p};
+    struct polled polled = {a, p};
     const struct dvi_disk_reader reader = {&polled, read_sector};
     uint64_t reg = p->regs + AHCI_PxCMD;
     uint32_t cmd = ahci_rd(a, reg);
@@ -101,7 +95,7 @@ static void identify(struct dvi_ahci *a, struct dvi_ahci_port *p) {
     ahci_wr(a, reg, cmd | AHCI_PxCMD_FRE);
     if (!wait_reg(a, reg, AHCI_PxCMD_FR, AHCI_PxCMD_FR, STOP_US)) return;
     ahci_wr(a, reg, cmd | AHCI_PxCMD_FRE | AHCI_PxCMD_ST);
-    if (poll(&polled, fis)) ahci_learn(a, p, p->mem + AHCI_SHADOW_IDENTIFY, &reader);
+    if (poll(&polled, ATA_IDENTIFY_DEVICE, 0)) ahci_learn(a, p, p->mem + AHCI_SHADOW_IDENTIFY, &reader);
 }
 
 static int take(struct dvi_ahci *a, struct dvi_ahci_port *p) {
