@@ -17,8 +17,8 @@ API = ROOT / "API.md"
 PROBLEMS = ROOT / "docs/known-problems.md"
 FRAGMENTS = ROOT / "examples/fragments"
 INCLUDE = ["libvmm/include", "libvmm/types", "libvmm/insn/include", "libvmm/uefi", "libcrypt/include",
-           "libdevintercept/include", "shells/conf/include", "shells/block/include"]
-PREFIX = re.compile(r"\b(?:vmm|crypt|dvi|conf|VMM|CRYPT|DVI|CONF|PCI)_\w+")
+           "libdevintercept/include", "shells/conf/include", "shells/part/include", "shells/block/include"]
+PREFIX = re.compile(r"\b(?:vmm|crypt|dvi|conf|part|VMM|CRYPT|DVI|CONF|PART|PCI)_\w+")
 COMPILE = ["gcc", "-std=gnu11", "-ffreestanding", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Wconversion",
            "-Wsign-conversion", "-Wshadow", "-Wcast-qual", "-Wmissing-prototypes", "-Wstrict-prototypes", "-Wvla",
            "-Wundef", *[f"-I{ROOT / i}" for i in INCLUDE]]

@@ -43,12 +43,14 @@ bool inputs_conf(struct conf *out, const char *options, const char *text, size_t
 }
 
 bool inputs_key(struct conf_key *key, const char *options, const void *data, size_t n_bytes, const char **out_why) {
+    *out_why = "is a LUKS header, which cannot be unlocked yet"; /* and never a key as it stands */
+    if (key->kind == CONF_KEY_LUKS) return false;
     return checksum_good(options, key->file, data, n_bytes, out_why) && !conf_key_set(key, data, n_bytes, out_why);
 }
 
 bool inputs_key_in_text(const struct conf *conf) {
     for (unsigned i = 0; i < conf->n_keys; i++)
-        if (!conf->key[i].file[0]) return true;
+        if (conf->key[i].kind == CONF_KEY_HEX) return true;
     return false;
 }
 

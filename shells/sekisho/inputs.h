@@ -17,7 +17,8 @@
 bool inputs_conf(struct conf *out, const char *options, const char *text, size_t n_bytes,
                  enum conf_on_error *out_on_error, char message[SEKISHO_MESSAGE_MAX]);
 
-/* Take the contents of a key's file. false: *out_why is the rest of a sentence about the file. Else as above. */
+/* Take the contents of a key's file; LUKS headers are refused, as nothing unlocks them yet. false: *out_why is the rest
+ * of a sentence about the file. Else as above. */
 bool inputs_key(struct conf_key *key, const char *options, const void *data, size_t n_bytes, const char **out_why);
 
 /* Whether a key stands in the configuration itself. */

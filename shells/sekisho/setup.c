@@ -90,6 +90,18 @@ static int init_keys(struct product *p) {
 
 /* ---- disks ---- */
 
+/* Until the mediators read partition tables for us. Passed by, such a range would be clear. */
+static int refuse_partitions(const struct product *p) {
+    for (unsigned i = 0; i < p->conf->n_disks; i++)
+        for (unsigned k = 0; k < p->conf->disk[i].n_ranges; k++) {
+            const struct conf_range *r = &p->conf->disk[i].range[k];
+            if (!conf_range_names_partition(r)) continue;
+            vmm_decline(p->machine.vmm, "sekisho.conf:%u: ranges of partitions are not supported yet", r->line);
+            return -1;
+        }
+    return 0;
+}
+
 static const struct dvi_policy *policy_for(void *cookie, const struct dvi_disk_id *id) {
     struct product *p = cookie;
     struct conf_disk_id who = {.bus = id->bdf.bus, .dev = id->bdf.dev, .fn = id->bdf.fn, .port = (uint8_t)id->port};
@@ -172,7 +184,9 @@ int sekisho_setup(struct vmm *vmm, void *arg) {
         return -1;
     }
     p->conf = &s->conf;
-    if (machine_init(&p->machine, vmm, s->ecam, s->ecam_first_bus, s->ecam_last_bus) || init_keys(p)) return -1;
+    if (machine_init(&p->machine, vmm, s->ecam, s->ecam_first_bus, s->ecam_last_bus) || init_keys(p) ||
+        refuse_partitions(p))
+        return -1;
     for (unsigned i = 0; i < s->conf.n_disks; i++) policy_from_conf(&s->conf, i, p->transform, &p->policy[i]);
     if (dvi_pci_guard_init(&p->guard, &p->machine.host)) {
         vmm_decline(vmm, "the host bridge's configuration space cannot be trapped");

@@ -15,7 +15,9 @@ static void require(bool ok, const char *what) {
 #define REQUIRE(condition) require(condition, #condition)
 
 static void check_range(const struct conf *c, const struct conf_range *r) {
-    REQUIRE(r->first_lba < r->end_lba);
+    REQUIRE(r->partition <= CONF_PART_MAX && memchr(r->partuuid, '\0', sizeof r->partuuid) != NULL);
+    REQUIRE(!r->partition || !r->partuuid[0]);
+    REQUIRE(conf_range_names_partition(r) ? !r->first_lba && !r->end_lba : r->first_lba < r->end_lba);
     REQUIRE(r->first_lba <= CONF_LBA_MAX);
     REQUIRE(r->end_lba <= CONF_LBA_MAX + 1 || r->end_lba == UINT64_MAX);
     REQUIRE(r->action <= CONF_DENY);
@@ -44,7 +46,16 @@ static void check_key(const struct conf *c, unsigned key) {
     bool used = false;
     REQUIRE(k->name[0] != '\0' && memchr(k->name, '\0', sizeof k->name) != NULL);
     REQUIRE(memchr(k->file, '\0', sizeof k->file) != NULL);
+    REQUIRE((k->kind == CONF_KEY_HEX) == !k->file[0] && k->kind <= CONF_KEY_LUKS);
     REQUIRE(k->file[0] ? k->n_bytes == 0 : k->n_bytes == 32 || k->n_bytes == 64);
+    REQUIRE((k->kind == CONF_KEY_LUKS) == (k->n_unlocks > 0) && k->n_unlocks <= CONF_UNLOCKS_MAX);
+    for (unsigned i = 0; i < CONF_UNLOCKS_MAX; i++) {
+        const struct conf_unlock *u = &k->unlock[i];
+        REQUIRE(memchr(u->file, '\0', sizeof u->file) != NULL);
+        REQUIRE((u->file[0] != '\0') == (u->kind == CONF_UNLOCK_KEYFILE));
+        REQUIRE(i < k->n_unlocks || u->kind == CONF_UNLOCK_PASSPHRASE);
+        for (unsigned n = 0; n < i && i < k->n_unlocks; n++) REQUIRE(strcmp(u->file, k->unlock[n].file) != 0);
+    }
     REQUIRE(k->file[0] || memcmp(k->bytes, k->bytes + k->n_bytes / 2, k->n_bytes / 2) != 0);
     for (unsigned d = 0; d < c->n_disks; d++)
         for (unsigned r = 0; r < c->disk[d].n_ranges; r++)

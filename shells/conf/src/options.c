@@ -38,12 +38,17 @@ int conf_option_sha256(const char *options, const char *file, uint8_t out[CONF_S
     return 1;
 }
 
+static bool reads_file(const struct conf_key *key, struct span name) {
+    for (unsigned i = 0; i < key->n_unlocks; i++)
+        if (key->unlock[i].file[0] && conf_span_is(name, key->unlock[i].file)) return true;
+    return key->file[0] && conf_span_is(name, key->file);
+}
+
 bool conf_option_stray(const char *options, const char *conf_name, const struct conf *conf) {
     struct span rest = conf_span_trim(conf_span(options)), name, value;
     while (next_option(&rest, &name, &value)) {
         bool known = !conf_span_skip(&value, SHA256_PREFIX) || conf_span_is(name, conf_name);
-        for (unsigned i = 0; i < conf->n_keys && !known; i++)
-            known = conf->key[i].file[0] && conf_span_is(name, conf->key[i].file);
+        for (unsigned i = 0; i < conf->n_keys && !known; i++) known = reads_file(&conf->key[i], name);
         if (!known) return true;
     }
     return false;

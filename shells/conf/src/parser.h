@@ -43,7 +43,7 @@ struct setting {
     bool repeats, required;
 };
 
-/* value.c and range.c: one setting each. MUST: value is trimmed and not empty. */
+/* value.c, range.c and key.c: one setting each. MUST: value is trimmed and not empty. */
 int conf_value_next(struct parser *p, struct span value);
 int conf_value_next_options(struct parser *p, struct span value);
 int conf_value_drive(struct parser *p, struct span value);
@@ -51,6 +51,7 @@ int conf_value_console(struct parser *p, struct span value);
 int conf_value_on_error(struct parser *p, struct span value);
 int conf_value_match(struct parser *p, struct span value);
 int conf_value_source(struct parser *p, struct span value);
+int conf_value_unlock(struct parser *p, struct span value);
 int conf_value_range(struct parser *p, struct span value);
 
 /* error.c. Describe the error, in the current line or in another; return CONF_E_INVALID.

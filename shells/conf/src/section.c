@@ -19,13 +19,16 @@ static const struct {
     [SECTION_DISK] = {"disk",
                       "unknown setting % in [disk], expected match or range",
                       {{"match", "serial:TEXT, model:TEXT, pci:ADDRESS, port:N or any", conf_value_match, false, true},
-                       {"range", "FIRST..LAST ACTION or FIRST..end ACTION", conf_value_range, true, true}}},
+                       {"range", "FIRST..LAST ACTION, FIRST..end ACTION or partition:N ACTION", conf_value_range, true,
+                        true}}},
     [SECTION_KEY] = {"key",
-                     "unknown setting in [key], expected source",
-                     {{"source", "file: and a name, or hex: and 64 or 128 hexadecimal digits", conf_value_source, false,
-                       true}}},
+                     "unknown setting in [key], expected source or unlock",
+                     {{"source", "luks: or file: and a name, or hex: and 64 or 128 hexadecimal digits",
+                       conf_value_source, false, true},
+                      {"unlock", "passphrase, keyfile: and a name, or several with commas between", conf_value_unlock,
+                       false, false}}},
 };
-enum { BOOT_NEXT = 0, BOOT_NEXT_OPTIONS = 1 }; /* indices into setting[] */
+enum { BOOT_NEXT = 0, BOOT_NEXT_OPTIONS = 1, KEY_UNLOCK = 1 }; /* indices into setting[] */
 
 static bool name_ok(struct span s) {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
@@ -110,6 +113,14 @@ int conf_section_begin(struct parser *p, struct span line) {
     return conf_fail(p, "% is not a section, expected [boot], [disk \"NAME\"] or [key \"NAME\"]", line);
 }
 
+/* A LUKS header is unlocked by a passphrase, if nothing else is said. */
+static int end_key(struct parser *p) {
+    if (p->key->kind != CONF_KEY_LUKS && p->key->n_unlocks > 0)
+        return conf_fail_at(p, p->set_line[KEY_UNLOCK], "unlock without source = luks:NAME, expected both or neither");
+    if (p->key->kind == CONF_KEY_LUKS && p->key->n_unlocks == 0) p->key->n_unlocks = 1; /* a CONF_UNLOCK_PASSPHRASE */
+    return 0;
+}
+
 int conf_section_end(struct parser *p) {
     for (unsigned i = 0; i < SETTINGS_MAX; i++) {
         const struct setting *s = &sections[p->section].setting[i];
@@ -119,7 +130,7 @@ int conf_section_end(struct parser *p) {
     }
     if (p->section == SECTION_BOOT && p->set_line[BOOT_NEXT] == 0 && p->set_line[BOOT_NEXT_OPTIONS] != 0)
         return conf_fail_at(p, p->set_line[BOOT_NEXT_OPTIONS], "next-options without next, expected both or neither");
-    return 0;
+    return p->section == SECTION_KEY ? end_key(p) : 0;
 }
 
 int conf_section_setting(struct parser *p, struct span name, struct span value) {

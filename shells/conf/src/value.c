@@ -1,4 +1,4 @@
-/* The values of the settings, one function each; ranges have a file of their own. */
+/* The values of the settings, one function each; ranges and keys have files of their own. */
 #include "parser.h"
 
 #include <string.h>
@@ -110,50 +110,5 @@ int conf_value_drive(struct parser *p, struct span value) {
     if ((!hd && !conf_span_skip(&rest, "cd")) || rest.n != 1 || rest.p[0] < '0' || rest.p[0] > '9')
         return conf_fail_value(p, value, p->setting->expected);
     p->conf->drive = (uint8_t)((hd ? CONF_DRIVE_HD : CONF_DRIVE_CD) + (unsigned)(rest.p[0] - '0'));
-    return 0;
-}
-
-/* XTS loses its proof then. Source: FIPS 140-2 Implementation Guidance, A.9 "XTS-AES Key Generation Requirements". */
-static bool halves_equal(const struct conf_key *key) {
-    return memcmp(key->bytes, key->bytes + key->n_bytes / 2, key->n_bytes / 2) == 0;
-}
-
-int conf_key_set(struct conf_key *key, const void *data, size_t n_bytes, const char **out_why) {
-    *out_why = "holds neither 32 bytes (AES-128-XTS) nor 64 (AES-256-XTS)";
-    if (n_bytes != CONF_KEY_MAX && n_bytes != CONF_KEY_MAX / 2) return CONF_E_INVALID;
-    key->n_bytes = (uint8_t)n_bytes;
-    memcpy(key->bytes, data, n_bytes);
-    *out_why = "holds a key with two equal halves, expected random bytes";
-    return halves_equal(key) ? CONF_E_INVALID : 0;
-}
-
-/* A name, not a path: the file is looked for where this one was found. */
-static int value_file(struct parser *p, struct span name) {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    bool ok = name.n > 0 && name.n <= CONF_FILE_MAX;
-    for (size_t i = 0; i < name.n && ok; i++) ok = memchr(letters, name.p[i], sizeof letters - 1) != NULL;
-    if (!ok) return conf_fail(p, "no name of a file after file:, expected 1 to 64 of A-Z a-z 0-9 . _ -");
-    conf_span_copy(name, p->key->file);
-    return 0;
-}
-
-/* Messages about keys tell where and how many, never what. */
-int conf_value_source(struct parser *p, struct span value) {
-    struct conf_key *key = p->key;
-
-    if (conf_span_skip(&value, "file:")) return value_file(p, value);
-    if (!conf_span_skip(&value, "hex:"))
-        return conf_fail(p, "unknown kind of source, expected $", p->setting->expected);
-    for (unsigned i = 0; i < value.n; i++)
-        if (conf_hex_digit(value.p[i]) < 0)
-            return conf_fail(p, "character # after hex: is not a hexadecimal digit, expected 0-9 a-f A-F", i + 1);
-    if (value.n != 64 && value.n != 128)
-        return conf_fail(p, "key of # hexadecimal digits, expected 64 (AES-128-XTS) or 128 (AES-256-XTS)",
-                         (unsigned)value.n);
-
-    key->n_bytes = (uint8_t)(value.n / 2);
-    for (size_t i = 0; i < key->n_bytes; i++)
-        key->bytes[i] = (uint8_t)(conf_hex_digit(value.p[2 * i]) << 4 | conf_hex_digit(value.p[2 * i + 1]));
-    if (halves_equal(key)) return conf_fail(p, "both halves of the key are equal, expected random digits");
     return 0;
 }

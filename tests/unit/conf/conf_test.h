@@ -12,6 +12,7 @@
 
 /* A complete [disk] and a complete [key], to which a test adds. */
 #define DISK_A "[disk \"a\"]\nmatch = any\nrange = 0..end clear\n"
+#define DISK_E "[disk \"a\"]\nmatch = any\nrange = 0..end encrypt:k\n"
 #define KEY_K  "[key \"k\"]\nsource = hex:" HEX_32 "\n"
 
 static inline int parse_text(const char *text, struct conf *conf, struct conf_error *error) {

@@ -10,7 +10,10 @@
 #define MORE "\n[boot]\nbroken\n" /* never reached */
 
 #define MATCH_RULE  "expected serial:TEXT, model:TEXT, pci:ADDRESS, port:N or any"
-#define RANGE_RULE  "expected FIRST..LAST ACTION or FIRST..end ACTION"
+#define RANGE_RULE  "expected FIRST..LAST ACTION, FIRST..end ACTION or partition:N ACTION"
+#define PLACE_RULE  "expected FIRST..LAST, FIRST..end or partition:N"
+#define PART_RULE   "expected a number from 1 to 256, a GUID or XXXXXXXX-NN"
+#define GUID        "a1b2c3d4-0123-4567-89ab-cdefABCDEF01"
 #define ACTION_RULE "expected clear, encrypt:KEY, read-only or deny"
 #define NAME_RULE   "expected 1 to 32 of A-Z a-z 0-9 . _ -"
 #define SECTIONS    "expected [boot], [disk \"NAME\"] or [key \"NAME\"]"
@@ -20,7 +23,8 @@
 #define PATH_RULE   "expected a path with backslashes such as \\EFI\\debian\\grubx64.efi"
 #define FILE_RULE   "expected 1 to 64 of A-Z a-z 0-9 . _ -"
 #define DRIVE_RULE  "expected hd0 to hd9 or cd0 to cd9"
-#define SOURCE_RULE "expected file: and a name, or hex: and 64 or 128 hexadecimal digits"
+#define UNLOCK_RULE "expected passphrase, keyfile: and a name, or several with commas between"
+#define SOURCE_RULE "expected luks: or file: and a name, or hex: and 64 or 128 hexadecimal digits"
 
 static const struct {
     const char *text;
@@ -60,7 +64,7 @@ static const struct {
      3, "unknown setting \"gr??e\" in [disk], expected match or range"},
     {D "a\tb = 1\n", 3, "unknown setting \"a?b\" in [disk], expected match or range"},
     {D "source = hex:" HEX_32, 3, "unknown setting \"source\" in [disk], expected match or range"},
-    {K "00112233==\n", 2, "unknown setting in [key], expected source"},
+    {K "00112233==\n", 2, "unknown setting in [key], expected source or unlock"},
     {B "console = serial\n\nconsole = serial\n", 4, "console is set in line 2 already, expected it once in a section"},
     {D "match = any\n", 3, "match is set in line 2 already, expected it once in a section"},
     {K "source = hex:" HEX_32 "\nsource = hex:" HEX_32, 3,
@@ -141,9 +145,9 @@ static const struct {
     {M "port:1,port:2" MORE, 2, "\"port:1,port:2\" is not a value for match, " PORT_RULE},
 
     /* range */
-    {D "range = 5 clear" MORE, 3, "\"5\" is not a range, expected FIRST..LAST or FIRST..end"},
-    {D "range = 0-9 clear" MORE, 3, "\"0-9\" is not a range, expected FIRST..LAST or FIRST..end"},
-    {D "range = 0 .. 9 clear" MORE, 3, "\"0\" is not a range, expected FIRST..LAST or FIRST..end"},
+    {D "range = 5 clear" MORE, 3, "\"5\" is not a range, " PLACE_RULE},
+    {D "range = 0-9 clear" MORE, 3, "\"0-9\" is not a range, " PLACE_RULE},
+    {D "range = 0 .. 9 clear" MORE, 3, "\"0\" is not a range, " PLACE_RULE},
     {D "range = ..9 clear" MORE, 3, "\"\" is not a sector number, expected decimal digits"},
     {D "range = 0.. clear" MORE, 3, "\"\" is not a sector number, expected decimal digits"},
     {D "range = 0...9 clear" MORE, 3, "\".9\" is not a sector number, expected decimal digits"},
@@ -169,6 +173,33 @@ static const struct {
     {D "range = 5..9 clear\nrange = 0..end deny" MORE, 4,
      "range \"0..end\" overlaps that of line 3, expected each sector in one range of a disk"},
 
+    {D "range = Partition:2 clear" MORE, 3, "\"Partition:2\" is not a range, " PLACE_RULE},
+    {D "range = partition 2 clear" MORE, 3, "\"partition\" is not a range, " PLACE_RULE},
+    {D "range = partition: clear" MORE, 3, "\"partition:\" is not a partition, " PART_RULE},
+    {D "range = partition: 2 clear" MORE, 3, "\"partition:\" is not a partition, " PART_RULE},
+    {D "range = partition:0 clear" MORE, 3, "\"partition:0\" is not a partition, " PART_RULE},
+    {D "range = partition:-1 clear" MORE, 3, "\"partition:-1\" is not a partition, " PART_RULE},
+    {D "range = partition:0x2 clear" MORE, 3, "\"partition:0x2\" is not a partition, " PART_RULE},
+    {D "range = partition:1..2 clear" MORE, 3, "\"partition:1..2\" is not a partition, " PART_RULE},
+    {D "range = partition:sda2 clear" MORE, 3, "\"partition:sda2\" is not a partition, " PART_RULE},
+    {D "range = partition:12345678 clear" MORE, 3, "\"partition:12345678\" is not a partition, " PART_RULE},
+    {D "range = partition:12345678- clear" MORE, 3, "\"partition:12345678-\" is not a partition, " PART_RULE},
+    {D "range = partition:12345678-1 clear" MORE, 3, "\"partition:12345678-1\" is not a partition, " PART_RULE},
+    {D "range = partition:1234567g-01 clear" MORE, 3, "\"partition:1234567g-01\" is not a partition, " PART_RULE},
+    {D "range = partition:" GUID "0 clear" MORE, 3,
+     "\"partition:a1b2c3d4-0123-4567-89ab-cdefAB...\" is not a partition, " PART_RULE},
+    {D "range = partition:{" GUID "} clear" MORE, 3,
+     "\"partition:{a1b2c3d4-0123-4567-89ab-cdefA...\" is not a partition, " PART_RULE},
+    {D "range = partition:a1b2c3d4-0123-4567-89ab_cdefABCDEF01 clear" MORE, 3,
+     "\"partition:a1b2c3d4-0123-4567-89ab_cdefAB...\" is not a partition, " PART_RULE},
+    {D "range = partition:2" MORE, 3, "\"\" is not an action, " ACTION_RULE},
+    {D "range = partition:2 clear too" MORE, 3, "\"too\" after the action, expected nothing more"},
+    {D "range = partition:2 clear\nrange = partition:1 deny\nrange = partition:02 deny" MORE, 5,
+     "range \"partition:02\" overlaps that of line 3, expected each sector in one range of a disk"},
+    {D "range = partition:a1b2c3d4-0123-4567-89AB-CDEFabcdef01 clear\nrange = partition:" GUID " deny" MORE, 4,
+     "range \"partition:a1b2c3d4-0123-4567-89ab-cdefAB...\" overlaps that of line 3, "
+     "expected each sector in one range of a disk"},
+
     /* source: messages never hold a digit of the key */
     {K "source = " HEX_32 MORE, 2, "unknown kind of source, " SOURCE_RULE},
     {K "source = HEX:" HEX_32 MORE, 2, "unknown kind of source, " SOURCE_RULE},
@@ -190,6 +221,30 @@ static const struct {
     {K "source = file:../a" MORE, 2, "no name of a file after file:, " FILE_RULE},
     {K "source = file:\\a" MORE, 2, "no name of a file after file:, " FILE_RULE},
     {K "source = file:" HEX_32 "0" MORE, 2, "no name of a file after file:, " FILE_RULE},
+
+    {K "source = luks:" MORE, 2, "no name of a file after luks:, " FILE_RULE},
+    {K "source = luks:a/b" MORE, 2, "no name of a file after luks:, " FILE_RULE},
+    {K "source = luks2:a" MORE, 2, "unknown kind of source, " SOURCE_RULE},
+    {K "source = luks" MORE, 2, "unknown kind of source, " SOURCE_RULE},
+
+    /* unlock: what might be a passphrase is not shown either */
+    {K "unlock = " MORE, 2, "unlock has no value, " UNLOCK_RULE},
+    {K "unlock = secret" MORE, 2, "unknown way to unlock, " UNLOCK_RULE},
+    {K "unlock = passphrase:secret" MORE, 2, "unknown way to unlock, " UNLOCK_RULE},
+    {K "unlock = passphrase keyfile:a" MORE, 2, "unknown way to unlock, " UNLOCK_RULE},
+    {K "unlock = passphrase," MORE, 2, "unknown way to unlock, " UNLOCK_RULE},
+    {K "unlock = ,passphrase" MORE, 2, "unknown way to unlock, " UNLOCK_RULE},
+    {K "unlock = keyfile" MORE, 2, "unknown way to unlock, " UNLOCK_RULE},
+    {K "unlock = keyfile:" MORE, 2, "no name of a file after keyfile:, " FILE_RULE},
+    {K "unlock = keyfile:\\a" MORE, 2, "no name of a file after keyfile:, " FILE_RULE},
+    {K "unlock = passphrase, passphrase" MORE, 2, "way 2 to unlock is the same as way 1, expected each once"},
+    {K "unlock = keyfile:a,passphrase,keyfile:b,keyfile:a" MORE, 2,
+     "way 4 to unlock is the same as way 1, expected each once"},
+    {K "unlock = passphrase\nunlock = keyfile:a" MORE, 3,
+     "unlock is set in line 2 already, expected it once in a section"},
+    {K "unlock = passphrase" MORE, 1, "[key] without source, " SOURCE_RULE},
+    {K "unlock = passphrase\nsource = file:a" MORE, 2, "unlock without source = luks:NAME, expected both or neither"},
+    {KEY_K "unlock = passphrase", 3, "unlock without source = luks:NAME, expected both or neither"},
 
     /* the file as a whole */
     {"\n" DISK_A "[disk \"b\"]\nmatch = port:1\nrange = 0..end clear", 5,

@@ -171,6 +171,21 @@ Test(conf_limits, sectors) {
     expect_error(3, "\"99999999999999999999x\" is not a sector number, expected decimal digits");
 }
 
+Test(conf_limits, partitions) {
+    add("[disk \"d\"]\nmatch = any\nrange = partition:256 deny");
+    cr_expect_eq(parse(), 0);
+    cr_expect_eq(conf.disk[0].range[0].partition, 256);
+    static const char *const above[] = {"257", "4294967297", "18446744073709551617"};
+    for (int i = 0; i < 3; i++) {
+        char message[160];
+        snprintf(message, sizeof message,
+                 "\"partition:%s\" is not a partition, expected a number from 1 to 256, a GUID or XXXXXXXX-NN",
+                 above[i]);
+        add("[disk \"d\"]\nmatch = any\nrange = partition:%s deny", above[i]);
+        expect_error(3, message);
+    }
+}
+
 Test(conf_limits, disks) {
     for (int i = 0; i < 8; i++) add("[disk \"d%d\"]\nmatch = port:%d\nrange = 0..end deny\n", i, i);
     char eight[sizeof text];
@@ -191,6 +206,20 @@ Test(conf_limits, ranges) {
         }
     }
     expect_error(19, "range \"16..16\" is one too many, expected at most 16 for a disk");
+}
+
+Test(conf_limits, ways_to_unlock) {
+    add(DISK_E "[key \"k\"]\nsource = luks:");
+    add_times('l', 64);
+    add("\nunlock = passphrase,keyfile:a,keyfile:b,keyfile:");
+    add_times('c', 64);
+    cr_expect_eq(parse(), 0);
+    cr_expect(conf.key[0].n_unlocks == 4 && strlen(conf.key[0].file) == 64 && strlen(conf.key[0].unlock[3].file) == 64);
+    add("[key \"k\"]\nunlock = passphrase,keyfile:a,keyfile:b,keyfile:c,keyfile:d\n");
+    expect_error(2, "way 5 to unlock is one too many, expected at most 4");
+    add("[key \"k\"]\nunlock = keyfile:");
+    add_times('c', 65);
+    expect_error(2, "no name of a file after keyfile:, expected 1 to 64 of A-Z a-z 0-9 . _ -");
 }
 
 Test(conf_limits, keys) {

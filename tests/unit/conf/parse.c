@@ -16,6 +16,18 @@ static void show(const char *fmt, ...) {
     va_end(args);
 }
 
+static void show_place(const struct conf_range *r) {
+    cr_assert(conf_range_names_partition(r) ? !r->first_lba && !r->end_lba : r->first_lba < r->end_lba);
+    if (r->partition)
+        show(" partition:%u", r->partition);
+    else if (r->partuuid[0])
+        show(" partition:%s", r->partuuid);
+    else if (r->end_lba == UINT64_MAX)
+        show(" %" PRIu64 "<end", r->first_lba);
+    else
+        show(" %" PRIu64 "<%" PRIu64, r->first_lba, r->end_lba);
+}
+
 static void show_disk(const struct conf *c, const struct conf_disk *d) {
     static const char *const action[] = {"clear", "encrypt", "read-only", "deny"};
     show("disk %s@%u ", d->name, d->line);
@@ -28,11 +40,7 @@ static void show_disk(const struct conf *c, const struct conf_disk *d) {
     }
     for (unsigned i = 0; i < d->n_ranges; i++) {
         const struct conf_range *r = &d->range[i];
-        show(" %" PRIu64 "<", r->first_lba);
-        if (r->end_lba == UINT64_MAX)
-            show("end");
-        else
-            show("%" PRIu64, r->end_lba);
+        show_place(r);
         show(" %s", action[r->action]);
         if (r->action == CONF_ENCRYPT) show(":%s", c->key[r->key].name);
         show("@%u", r->line);
@@ -48,7 +56,11 @@ static void show_conf(const struct conf *c) {
     for (unsigned i = 0; i < c->n_disks; i++) show_disk(c, &c->disk[i]);
     for (unsigned i = 0; i < c->n_keys; i++) {
         show("key %s@%u ", c->key[i].name, c->key[i].line);
-        if (c->key[i].file[0]) show("file:%s", c->key[i].file);
+        if (c->key[i].kind != CONF_KEY_HEX)
+            show("%s:%s", c->key[i].kind == CONF_KEY_LUKS ? "luks" : "file", c->key[i].file);
+        for (unsigned k = 0; k < c->key[i].n_unlocks; k++)
+            show(c->key[i].unlock[k].kind == CONF_UNLOCK_KEYFILE ? " keyfile:%s" : " passphrase",
+                 c->key[i].unlock[k].file);
         for (unsigned k = 0; k < c->key[i].n_bytes; k++) show("%02x", c->key[i].bytes[k]);
         show("\n");
     }
@@ -108,6 +120,16 @@ static const struct {
     {"[disk \"d\"]\nmatch = any\nrange = 0..end encrypt:k\n[key \"k\"]\nsource = file:A-b_c.9\n",
      NOTHING "disk d@1 any 0<end encrypt:k@3\nkey k@4 file:A-b_c.9\n"},
 
+    /* LUKS headers */
+    {DISK_E "[key \"k\"]\nsource = luks:k.luks\n", NOTHING "disk a@1 any 0<end encrypt:k@3\n"
+                                                           "key k@4 luks:k.luks passphrase\n"},
+    {DISK_E "[key \"k\"]\nunlock = passphrase\nsource = luks:k.luks\n",
+     NOTHING "disk a@1 any 0<end encrypt:k@3\nkey k@4 luks:k.luks passphrase\n"},
+    {DISK_E "[key \"k\"]\nsource = luks:k.luks\nunlock = keyfile:usb.key\n",
+     NOTHING "disk a@1 any 0<end encrypt:k@3\nkey k@4 luks:k.luks keyfile:usb.key\n"},
+    {DISK_E "[key \"k\"]\nsource = luks:k.luks\nunlock = keyfile:a ,\tpassphrase,keyfile:b # in this order\n",
+     NOTHING "disk a@1 any 0<end encrypt:k@3\nkey k@4 luks:k.luks keyfile:a passphrase keyfile:b\n"},
+
     /* every match */
     {"[disk \"A-b_c.9\"]\nmatch = any\nrange = 0..0 deny\n", NOTHING "disk A-b_c.9@1 any 0<1 deny@3\n"},
     {"[disk \"d\"]\nmatch = serial: S/N #1=2:x, y\nrange = 5..end read-only\n",
@@ -124,6 +146,12 @@ static const struct {
     {"[disk \"d\"]\nrange =  20..29 \t deny\nrange = 0..9 clear\nrange = 10..19 read-only\nrange = 30..end clear\n"
      "match = any",
      NOTHING "disk d@1 any 20<30 deny@2 0<10 clear@3 10<20 read-only@4 30<end clear@5\n"},
+
+    /* partitions, among other ranges, which may turn out to overlap; identifiers in any case */
+    {"[disk \"d\"]\nrange = 0..end clear\nrange = partition:1 read-only\nrange = partition:002 deny\n"
+     "range = partition:A1B2C3D4-0123-4567-89ab-cdefABCDEF01 deny\nrange = partition:00C0FFEE-0A clear\nmatch = any",
+     NOTHING "disk d@1 any 0<end clear@2 partition:1 read-only@3 partition:2 deny@4 "
+             "partition:a1b2c3d4-0123-4567-89ab-cdefabcdef01 deny@5 partition:00c0ffee-0a clear@6\n"},
 
     /* a key before its use, in two ranges, and of 64 bytes; keys in the order of their mention */
     {KEY_K "[disk \"d\"]\nmatch = port:0\nrange = 0..9 encrypt:k\nrange = 20..end encrypt:l\n"

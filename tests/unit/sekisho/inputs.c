@@ -69,6 +69,17 @@ Test(sekisho_inputs, keys) {
     cr_assert(strstr(why, "checksum"));
     cr_assert_not(inputs_key(&conf.key[0], "", key, 31, &why));
     cr_assert(strstr(why, "32 bytes"));
-    conf.key[0].file[0] = '\0';
+    conf.key[0].kind = CONF_KEY_HEX;
     cr_assert(inputs_key_in_text(&conf));
+}
+
+Test(sekisho_inputs, a_luks_header_is_no_key) {
+    static const char luks[] = "[disk \"a\"]\nmatch=any\nrange=0..9 encrypt:k\n[key \"k\"]\nsource=luks:k.luks\n"
+                               "unlock=keyfile:k.key\n";
+    const char *why = NULL;
+    cr_assert(take("k.luks=sha256:" KEY_SUM " k.key=sha256:" KEY_SUM, luks, sizeof luks - 1));
+    cr_assert_not(inputs_key_in_text(&conf));
+    cr_assert_not(inputs_key(&conf.key[0], "", key, 32, &why));
+    cr_assert_str_eq(why, "is a LUKS header, which cannot be unlocked yet");
+    cr_assert_eq(conf.key[0].n_bytes, 0);
 }

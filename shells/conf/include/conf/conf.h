@@ -20,6 +20,8 @@
 #define CONF_DISKS_MAX    8u
 #define CONF_RANGES_MAX   16u /* per disk */
 #define CONF_KEYS_MAX     8u
+#define CONF_PART_MAX     256u /* numbers of partitions */
+#define CONF_PARTUUID_MAX 36u  /* characters: a GUID */
 #define CONF_PATH_MAX     255u /* bytes in the path of the next loader */
 #define CONF_SERIAL_MAX   20u  /* ATA and NVMe alike */
 #define CONF_MODEL_MAX    40u
@@ -27,6 +29,7 @@
 #define CONF_LBA_MAX      ((1ull << 55) - 1) /* last sector whose byte address fits 64 bits */
 #define CONF_KEY_MAX      64u                /* bytes: AES-256-XTS has two keys of 32 */
 #define CONF_FILE_MAX     64u                /* characters in the name of a key file */
+#define CONF_UNLOCKS_MAX  4u                 /* ways to unlock a key */
 #define CONF_DRIVE_HD     0x80u              /* the BIOS's number of its first disk, */
 #define CONF_DRIVE_CD     0xe0u              /* and of its first CD */
 #define CONF_MESSAGE_MAX  256u               /* bytes of a message and its NUL */
@@ -45,11 +48,18 @@ enum conf_match { CONF_MATCH_ANY, CONF_MATCH_SERIAL, CONF_MATCH_MODEL, CONF_MATC
 enum conf_action { CONF_CLEAR, CONF_ENCRYPT, CONF_READ_ONLY, CONF_DENY };
 
 struct conf_range {
-    uint64_t first_lba, end_lba; /* half-open, 512-byte units; end_lba UINT64_MAX: to the end of the disk */
+    uint64_t first_lba, end_lba; /* half-open, 512-byte units; end_lba UINT64_MAX: to the end of the disk; both 0 where
+                                  * a partition was named: until somebody has looked where it lies */
+    uint32_t partition;          /* by number, 1 to CONF_PART_MAX, as Linux counts; 0: not so */
+    char partuuid[CONF_PARTUUID_MAX + 1]; /* by GUID, or by disk signature and number; in lower case; "": not so */
     enum conf_action action;
     uint8_t key;   /* CONF_ENCRYPT only: index into conf.key */
     unsigned line; /* where it was written */
 };
+
+static inline bool conf_range_names_partition(const struct conf_range *range) {
+    return range->partition || range->partuuid[0];
+}
 
 struct conf_disk {
     char name[CONF_NAME_MAX + 1];
@@ -59,15 +69,29 @@ struct conf_disk {
     uint8_t port;                  /* CONF_MATCH_PORT */
     uint8_t n_ranges;
     unsigned line;
-    struct conf_range range[CONF_RANGES_MAX]; /* in the order of the file; no two overlap */
+    struct conf_range range[CONF_RANGES_MAX]; /* in the order of the file; no two overlap, as far as that is known */
+};
+
+/* CONF_KEY_HEX: its bytes stood in the text. CONF_KEY_FILE: they are the contents of a file. CONF_KEY_LUKS: it is the
+ * volume key that a detached LUKS header keeps, for who can unlock it. */
+enum conf_key_kind { CONF_KEY_HEX, CONF_KEY_FILE, CONF_KEY_LUKS };
+
+enum conf_unlock_kind { CONF_UNLOCK_PASSPHRASE, CONF_UNLOCK_KEYFILE };
+
+struct conf_unlock {
+    enum conf_unlock_kind kind;
+    char file[CONF_FILE_MAX + 1]; /* CONF_UNLOCK_KEYFILE: whose contents is the passphrase */
 };
 
 /* Keys stand in the order in which the file first mentions them. */
 struct conf_key {
     char name[CONF_NAME_MAX + 1];
-    char file[CONF_FILE_MAX + 1]; /* whose contents it is, for conf_key_set(); "" if the bytes stood in the text */
-    uint8_t n_bytes;              /* 32: AES-128-XTS, 64: AES-256-XTS; 0: not yet read */
+    enum conf_key_kind kind;
+    char file[CONF_FILE_MAX + 1]; /* CONF_KEY_FILE: the key; CONF_KEY_LUKS: the header */
+    uint8_t n_bytes;              /* 32: AES-128-XTS, 64: AES-256-XTS; 0: conf_key_set() is still to come */
     uint8_t bytes[CONF_KEY_MAX];
+    uint8_t n_unlocks;                           /* CONF_KEY_LUKS: at least 1 */
+    struct conf_unlock unlock[CONF_UNLOCKS_MAX]; /* in the order in which to try; no two are the same */
     unsigned line;
 };
 
@@ -105,8 +129,9 @@ enum conf_on_error conf_on_error(const char *text, size_t n_bytes);
  */
 void conf_rescue_next(const char *text, size_t n_bytes, struct conf *out);
 
-/* Take the contents of key->file as the key: 32 or 64 bytes as they are, which cryptsetup's --key-file takes too. 0, or
- * CONF_E_INVALID with *out_why the rest of a sentence about the file. Borrows data, which is the caller's to wipe. */
+/* Take the contents of key->file as the key: 32 or 64 bytes as they are, which cryptsetup's --key-file takes too. Of a
+ * CONF_KEY_LUKS, data is the volume key that was unlocked. 0, or CONF_E_INVALID with *out_why the rest of a sentence
+ * about the file. Borrows data, which is the caller's to wipe. */
 int conf_key_set(struct conf_key *key, const void *data, size_t n_bytes, const char **out_why)
     __attribute__((warn_unused_result));
 
