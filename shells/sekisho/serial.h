@@ -8,8 +8,8 @@
 
 #define SERIAL_PORT 0x3f8u
 
-/* Whether there is a port; if so, it is set up for 115200 bits a second, 8 data bits, no parity, 1 stop bit: a BIOS need
- * not have done that. */
+/* Whether there is a port; if so, it is set up for 115200 bits a second, 8 data bits, no parity, 1 stop bit: a BIOS
+ * need not have done that. */
 bool serial_init(uint16_t port);
 void serial_print(uint16_t port, const char *text); /* \n starts a line; gives up waiting for a port that hangs */
 
