@@ -1,5 +1,5 @@
-/* Where a multiboot loader puts the image and jumps into it, and the mode in which C runs there. For assembly and linker
- * scripts as well. */
+/* Where a multiboot loader puts the image and jumps into it, and the mode in which C runs there. For assembly and
+ * linker scripts as well. */
 #ifndef MULTIBOOT_HEAD_H
 #define MULTIBOOT_HEAD_H
 

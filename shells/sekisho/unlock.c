@@ -48,11 +48,12 @@ static bool ask(struct unlock *u, const char *key_name) {
     unsigned n_idle = 0;
     struct prompt_echo e = {.state = PROMPT_TYPING};
     crypt_wipe(&u->prompt, sizeof u->prompt);
-    while (h->key(h->ctx) != UNLOCK_NO_KEY) {
-    } /* typed before anybody asked */
+    int key;
+    do key = h->key(h->ctx);
+    while (key != UNLOCK_NO_KEY); /* typed before anybody asked */
     print(u, "sekisho: passphrase for key % (Esc: give up): ", key_name);
     while (e.state == PROMPT_TYPING) {
-        int key = h->key(h->ctx);
+        key = h->key(h->ctx);
         e = (struct prompt_echo){.state = PROMPT_TYPING};
         if (key != UNLOCK_NO_KEY) {
             n_idle = 0;
