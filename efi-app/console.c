@@ -4,6 +4,7 @@
 #include "app.h"
 #include "devpath.h"
 #include "serial.h"
+#include "typed.h"
 
 static EFI_SYSTEM_TABLE *st;
 static uint16_t serial; /* 0: none */
@@ -54,19 +55,17 @@ static CHAR16 character(const EFI_INPUT_KEY *key) {
 }
 
 int con_key(void) {
-    static char typed[4]; /* the rest of a character, and a NUL */
+    static struct typed typed;
     EFI_INPUT_KEY key;
-    CHAR16 c = 0;
     int byte = serial ? serial_key(serial) : -1;
+    if (byte < 0) byte = typed_get(&typed);
     if (byte >= 0) return byte;
-    if (!typed[0]) {
-        if (!EFI_ERROR(st->ConIn->ReadKeyStroke(st->ConIn, &key))) c = character(&key);
-        if (!c) return -1;
-        (void)conf_utf8_from(&c, 1, typed, sizeof typed);
-    }
-    byte = (uint8_t)typed[0];
-    for (unsigned i = 0; i + 1 < sizeof typed; i++) typed[i] = typed[i + 1];
-    return byte;
+    CHAR16 c = EFI_ERROR(st->ConIn->ReadKeyStroke(st->ConIn, &key)) ? 0 : character(&key);
+    if (c)
+        typed_put(&typed, c);
+    else
+        typed_idle(&typed);
+    return typed_get(&typed);
 }
 
 void con_wait_key(void) {
