@@ -5,8 +5,6 @@
 #include <string.h>
 #include "inputs.h"
 
-#define STEPS_PER_LOOK 8u /* of the key derivation, each a millisecond or two, between looks at the keyboard */
-
 /* ---- the console ---- */
 
 static void print_number(const struct unlock_host *h, uint64_t n) {
@@ -143,10 +141,10 @@ static bool parse(struct unlock *u) {
 
 /* ---- passphrases and key files ---- */
 
+/* Every time: a firmware's clock stands still meanwhile, and its keyboard needs that. */
 static bool step(void *ctx, uint32_t done, uint32_t total) {
     struct unlock *u = ctx;
     const struct unlock_host *h = u->host;
-    if (++u->n_steps % STEPS_PER_LOOK && done != total) return true;
     h->crypto_end(h->ctx);
     print_percent(u, (unsigned)((uint64_t)done * 100 / total));
     int key = h->key(h->ctx);
@@ -166,7 +164,6 @@ static enum crypt_luks_outcome try(struct unlock *u, const void *secret, size_t 
                                      .step = step,
                                      .step_ctx = u};
     u->percent = 100;
-    u->n_steps = 0;
     memset(&u->aside, 0, sizeof u->aside);
     print(u, "sekisho: checking     ");
     print_percent(u, 0);

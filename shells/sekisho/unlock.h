@@ -50,7 +50,7 @@ struct unlock {
     size_t image_bytes;
     void *work;
     size_t work_bytes;
-    unsigned percent, n_steps;
+    unsigned percent;
     struct prompt prompt, aside; /* what is typed while nobody asks for it */
     struct crypt_luks luks;
     struct crypt_luks_opened opened;
