@@ -13,6 +13,9 @@ void con_init(EFI_SYSTEM_TABLE *st);
 void con_add_serial(uint16_t port);
 void con_print(const char *text);                           /* as it stands, ASCII or UTF-8; \n starts a line */
 void con_line(const char *a, const char *b, const char *c); /* the three in one line; NULL for none */
+/* The next byte of what was typed there or, where lines go to it too, on the serial port: UTF-8, and control characters
+ * for keys that have one. -1 at once if there is none. */
+int con_key(void);
 void con_wait_key(void);
 
 /* storage.c: let the firmware start its driver on every storage controller. One that boots fast touches only the disk
@@ -20,6 +23,16 @@ void con_wait_key(void);
 void storage_connect(EFI_SYSTEM_TABLE *st);
 /* Let it look again at every disk: what is on an encrypted range can be read only from launch on. */
 void storage_reconnect(EFI_SYSTEM_TABLE *st);
+
+/* keys.c */
+/* Around all that uses vector registers or the stack below its own: libcrypt does, and the firmware's interrupts would
+ * use the same stack. Without nesting; meanwhile nothing of the firmware's MUST be called. */
+void crypto_begin(EFI_SYSTEM_TABLE *st);
+void crypto_end(EFI_SYSTEM_TABLE *st);
+struct app_files;
+struct conf;
+/* Unlock the keys that are in LUKS headers. False after sentences on the console. */
+bool keys_unlock(struct app_files *f, struct conf *conf);
 
 /* files.c */
 #define APP_OPTIONS_MAX 2048u

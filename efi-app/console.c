@@ -4,6 +4,7 @@
 #include "app.h"
 #include "devpath.h"
 #include "serial.h"
+#include "typed.h"
 
 static EFI_SYSTEM_TABLE *st;
 static uint16_t serial; /* 0: none */
@@ -26,6 +27,7 @@ void con_add_serial(uint16_t port) {
 
 static void put(CHAR16 c) {
     CHAR16 s[2] = {c, 0};
+    if (c == '\a') return; /* it would be drawn */
     if (c == '\n') put('\r');
     st->ConOut->OutputString(st->ConOut, s);
 }
@@ -45,10 +47,28 @@ void con_line(const char *a, const char *b, const char *c) {
     con_print("\n");
 }
 
-void con_wait_key(void) {
-    UINTN index;
+/* Of keys without a character those that have a control character elsewhere. UEFI Specification 2.10, table 12.2 "EFI
+ * Scan Codes for EFI_SIMPLE_TEXT_INPUT_PROTOCOL". What a terminal sends for Backspace may be taken for Delete. */
+static CHAR16 character(const EFI_INPUT_KEY *key) {
+    if (key->UnicodeChar) return key->UnicodeChar;
+    return key->ScanCode == SCAN_ESC ? 0x1b : key->ScanCode == SCAN_DELETE ? '\b' : 0;
+}
+
+int con_key(void) {
+    static struct typed typed;
     EFI_INPUT_KEY key;
+    int byte = serial ? serial_key(serial) : -1;
+    if (byte < 0) byte = typed_get(&typed);
+    if (byte >= 0) return byte;
+    CHAR16 c = EFI_ERROR(st->ConIn->ReadKeyStroke(st->ConIn, &key)) ? 0 : character(&key);
+    if (c)
+        typed_put(&typed, c);
+    else
+        typed_idle(&typed);
+    return typed_get(&typed);
+}
+
+void con_wait_key(void) {
     st->ConIn->Reset(st->ConIn, FALSE);
-    st->BootServices->WaitForEvent(1, &st->ConIn->WaitForKey, &index);
-    (void)st->ConIn->ReadKeyStroke(st->ConIn, &key);
+    while (con_key() < 0) st->BootServices->Stall(1000);
 }

@@ -10,6 +10,7 @@
 static EFI_GUID loaded_image_guid = LOADED_IMAGE_PROTOCOL;
 static EFI_GUID device_path_guid = DEVICE_PATH_PROTOCOL;
 static EFI_GUID file_system_guid = SIMPLE_FILE_SYSTEM_PROTOCOL;
+static EFI_GUID file_info_guid = EFI_FILE_INFO_ID;
 
 /* A checksum that is cut away would not be checked. */
 static bool take_options(struct app_files *f) {
@@ -67,15 +68,27 @@ static EFI_STATUS open_volume(const struct app_files *f, EFI_HANDLE device, EFI_
     return EFI_ERROR(s) ? s : fs->OpenVolume(fs, out_root);
 }
 
+/* How long a file is, as far as that can be known; at most max_bytes. */
+static UINTN file_bytes(EFI_FILE *file, UINTN max_bytes) {
+    static struct {
+        EFI_FILE_INFO info;
+        CHAR16 name[256];
+    } b;
+    UINTN n = sizeof b;
+    bool known = !EFI_ERROR(file->GetInfo(file, &file_info_guid, &n, &b));
+    return known && b.info.FileSize < max_bytes ? b.info.FileSize : max_bytes;
+}
+
 static EFI_STATUS read_open(const struct app_files *f, EFI_FILE *file, UINTN max_bytes, void **out, UINTN *out_bytes) {
     EFI_BOOT_SERVICES *bs = f->st->BootServices;
-    EFI_STATUS s = bs->AllocatePool(EfiLoaderData, max_bytes + 1, out);
+    UINTN n = file_bytes(file, max_bytes);
+    EFI_STATUS s = bs->AllocatePool(EfiLoaderData, n + 1, out);
     if (EFI_ERROR(s)) return s;
-    *out_bytes = max_bytes + 1; /* one more, to notice a file that is too long */
+    *out_bytes = n + 1; /* one more, to notice a file that is too long */
     s = file->Read(file, out_bytes, *out);
-    if (!EFI_ERROR(s) && *out_bytes > max_bytes) s = EFI_BAD_BUFFER_SIZE;
+    if (!EFI_ERROR(s) && *out_bytes > n) s = EFI_BAD_BUFFER_SIZE;
     if (EFI_ERROR(s)) {
-        crypt_wipe(*out, max_bytes + 1); /* keys may stand in a file that is too long, too */
+        crypt_wipe(*out, n + 1); /* keys may stand in a file that is too long, too */
         bs->FreePool(*out);
     }
     return s;

@@ -37,7 +37,9 @@ static bool read_conf(enum conf_on_error *out_on_error) {
                  s == EFI_NOT_FOUND ? ": there is none beside this program" : NULL);
         return false;
     }
+    crypto_begin(files.st);
     bool good = inputs_conf(&settings.conf, files.options, text, n_bytes, out_on_error, message);
+    crypto_end(files.st);
     files_free(&files, text, n_bytes);
     if (!good) con_line(message, NULL, NULL);
     return good;
@@ -50,7 +52,9 @@ static bool read_key(struct conf_key *key) {
     EFI_STATUS s = files_read(&files, key->file, CONF_KEY_MAX, &data, &n_bytes);
     bool good = s == EFI_BAD_BUFFER_SIZE && inputs_key(key, "", NULL, 0, &why); /* for its sentence */
     if (!EFI_ERROR(s)) {
+        crypto_begin(files.st);
         good = inputs_key(key, files.options, data, n_bytes, &why);
+        crypto_end(files.st);
         files_free(&files, data, n_bytes);
     }
     if (!good) con_line(key->file, " ", why);
@@ -59,9 +63,9 @@ static bool read_key(struct conf_key *key) {
 
 static bool read_keys(void) {
     for (unsigned i = 0; i < settings.conf.n_keys; i++)
-        if (settings.conf.key[i].file[0] && !read_key(&settings.conf.key[i])) return false;
+        if (settings.conf.key[i].kind == CONF_KEY_FILE && !read_key(&settings.conf.key[i])) return false;
     if (inputs_key_in_text(&settings.conf)) con_line(SEKISHO_KEY_IN_TEXT, NULL, NULL);
-    return true;
+    return keys_unlock(&files, &settings.conf);
 }
 
 static bool launch(EFI_SYSTEM_TABLE *st) {

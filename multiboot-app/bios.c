@@ -4,7 +4,15 @@
 #include <vmm/vmm.h>
 #include "resident.h"
 
+/* The BIOS's data, in segment 40h */
+#define BDA                  0x400u
 #define BDA_CONVENTIONAL_KIB 0x413u
+#define BDA_KEYS_HEAD        0x41au /* offsets of words in the buffer of keys */
+#define BDA_KEYS_TAIL        0x41cu
+#define BDA_KEYS_START       0x480u /* where it begins and ends, and where it is if that is zero */
+#define BDA_KEYS_END         0x482u
+#define KEYS_START           0x1eu
+#define KEYS_END             0x3eu
 #define E820_ENTRIES_TRIED   2048u
 
 static struct low *low;
@@ -45,7 +53,7 @@ void bios_call(uint8_t vector, struct bios_regs *regs) {
 void *bios_buffer(void) { return (uint8_t *)low + LOW_BUFFER; }
 uint32_t bios_buffer_address(void) { return address(low) + LOW_BUFFER; }
 
-/* ---- console: INT 10h AH=0Eh "Teletype output", INT 16h AH=00h "Read key press" ---- */
+/* ---- console: INT 10h AH=0Eh "Teletype output", INT 16h AH=00h "Read key press", AH=01h "Get state" ---- */
 
 void bios_put(char c) {
     if (c == '\n') bios_put('\r');
@@ -53,9 +61,28 @@ void bios_put(char c) {
     bios_call(0x10, &r);
 }
 
-void bios_wait_key(void) {
-    struct bios_regs r = {.eax = 0};
+/* Keys without a character have 0 or E0h in its place. */
+int bios_key(void) {
+    struct bios_regs r = {.eax = 0x0100};
     bios_call(0x16, &r);
+    if (r.eflags & BIOS_ZF) return -1;
+    r = (struct bios_regs){.eax = 0};
+    bios_call(0x16, &r);
+    uint8_t c = (uint8_t)r.eax;
+    return c == 0 || c == 0xe0 ? -1 : c;
+}
+
+static uint16_t bda_word(uint32_t at) { return (uint16_t)vmm_device_read(hpa(at), 2); }
+
+void bios_wipe_keys(void) {
+    uint16_t start = bda_word(BDA_KEYS_START), end = bda_word(BDA_KEYS_END);
+    if (start < KEYS_START || end <= start || end > 0x100) {
+        start = KEYS_START;
+        end = KEYS_END;
+    }
+    for (uint32_t at = start; at + 2 <= end; at += 2) vmm_device_write(hpa(BDA + at), 2, 0);
+    vmm_device_write(hpa(BDA_KEYS_HEAD), 2, start);
+    vmm_device_write(hpa(BDA_KEYS_TAIL), 2, start);
 }
 
 /* ---- memory ---- */

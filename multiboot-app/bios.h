@@ -10,6 +10,7 @@
 #include "memmap.h"
 
 #define BIOS_CF     0x1u
+#define BIOS_ZF     0x40u
 #define BOOT_SECTOR 0x7c00u
 
 /* First. block: LOW_BLOCK_BYTES of conventional memory, on a page, that are ours from now on. */
@@ -29,7 +30,9 @@ void *bios_buffer(void);
 uint32_t bios_buffer_address(void);
 
 void bios_put(char c); /* on the screen; \n starts a line */
-void bios_wait_key(void);
+int bios_key(void);    /* the next character typed; -1 at once if there is none */
+/* Forget the last keys typed: what they were stands in the BIOS's buffer long after they were read. */
+void bios_wipe_keys(void);
 
 /* KiB of conventional memory, counted from 0: what lies above belongs to the BIOS. */
 uint32_t bios_conventional_kib(void);

@@ -23,6 +23,11 @@ void con_print(const char *text) {
     if (serial) serial_print(serial, text);
 }
 
+int con_key(void) {
+    int byte = serial ? serial_key(serial) : -1;
+    return byte < 0 && !no_screen ? bios_key() : byte;
+}
+
 void con_line(const char *a, const char *b, const char *c) {
     con_print("sekisho: ");
     con_print(a);

@@ -23,6 +23,7 @@ static struct mbi mbi;
 static struct sekisho_settings settings;
 static struct memmap bios_map, guest_map;
 static struct vmm_range ram[VMM_MAX_RAM];
+static uint64_t tsc_hz;
 static bool launched;
 
 static _Noreturn void halt(void) {
@@ -81,9 +82,15 @@ static bool read_key(struct conf_key *key) {
     return good;
 }
 
+static bool is_file(const struct mbi_module *m, const char *name) { return name[0] && mbi_named(m, name, NULL); }
+
 static bool is_key(const struct mbi_module *m) {
-    for (unsigned i = 0; i < settings.conf.n_keys; i++)
-        if (settings.conf.key[i].file[0] && mbi_named(m, settings.conf.key[i].file, NULL)) return true;
+    for (unsigned i = 0; i < settings.conf.n_keys; i++) {
+        const struct conf_key *key = &settings.conf.key[i];
+        if (is_file(m, key->file)) return true;
+        for (unsigned k = 0; k < key->n_unlocks; k++)
+            if (is_file(m, key->unlock[k].file)) return true;
+    }
     return false;
 }
 
@@ -100,14 +107,6 @@ static bool modules_known(void) {
         return false;
     }
     return true;
-}
-
-static bool read_keys(void) {
-    bool good = modules_known();
-    for (unsigned i = 0; i < settings.conf.n_keys && good; i++)
-        if (settings.conf.key[i].file[0]) good = read_key(&settings.conf.key[i]);
-    if (good && inputs_key_in_text(&settings.conf)) con_line(SEKISHO_KEY_IN_TEXT, NULL, NULL);
-    return good;
 }
 
 /* Once nobody reads them any more: two keys may share a file. */
@@ -149,14 +148,22 @@ static uint32_t taken(struct vmm_range out[MBI_MAX_MODULES + 2]) {
     return n;
 }
 
+static bool read_keys(void) {
+    struct vmm_range avoid[MBI_MAX_MODULES + 2];
+    const struct keys_memory memory = {&bios_map, avoid, taken(avoid)};
+    bool good = modules_known();
+    for (unsigned i = 0; i < settings.conf.n_keys && good; i++)
+        if (settings.conf.key[i].kind == CONF_KEY_FILE) good = read_key(&settings.conf.key[i]);
+    if (good && inputs_key_in_text(&settings.conf)) con_line(SEKISHO_KEY_IN_TEXT, NULL, NULL);
+    return good && keys_unlock(&settings.conf, &mbi, &memory, tsc_hz);
+}
+
 /* Where the hypervisor, the page to start processors through and the resident part will be; the guest's map without
  * them. */
 static const char *place(struct vmm_launch *l, uint64_t *out_resident) {
     struct vmm_range avoid[MBI_MAX_MODULES + 2];
     uint32_t n = taken(avoid);
     uint64_t conventional_end = (uint64_t)bios_conventional_kib() << 10, limit = MAPPED_END;
-    const char *why = NULL;
-    if (bios_memory(&bios_map, &why)) return why;
     if (!memmap_place(&bios_map, REGION_BYTES, VMM_REGION_ALIGN, VMM_REGION_ALIGN, limit, avoid, n, &l->region.v))
         return "there is no contiguous memory below 4 GiB for the hypervisor";
     if (!memmap_place(&bios_map, RESIDENT_BYTES + VMM_PAGE_BYTES, VMM_PAGE_BYTES, LOW_FIRST, conventional_end, avoid, n,
@@ -201,7 +208,7 @@ static bool launch(uint64_t *out_resident) {
         l.n_ram = (uint32_t)n_ram;
         l.max_cpus = n_cpus == 0 ? CPUS_UNKNOWN : n_cpus < VMM_MAX_CPUS ? n_cpus : VMM_MAX_CPUS;
         l.stop_others = true;
-        l.tsc_hz = measure_tsc();
+        l.tsc_hz = tsc_hz;
         l.serial_port = settings.conf.console & CONF_CONSOLE_SERIAL ? SERIAL_PORT : 0;
         l.setup = sekisho_setup;
         l.arg = &settings;
@@ -230,7 +237,7 @@ static _Noreturn void failed(enum conf_on_error on_error) {
         start_next(&bios_map);
     }
     con_line("stopped; nothing was changed. Press a key to start the machine anew", NULL, NULL);
-    bios_wait_key();
+    while (con_key() < 0) __builtin_ia32_pause();
     bios_reset();
 }
 
@@ -238,6 +245,8 @@ static _Noreturn void run(const char *why) {
     enum conf_on_error on_error = CONF_STOP;
     uint64_t resident;
     con_line("Sekisho " SEKISHO_VERSION, NULL, NULL);
+    if (!why && !bios_memory(&bios_map, &why)) why = NULL; /* it is a sentence in any case */
+    tsc_hz = measure_tsc();
     if (why) con_line(why, NULL, NULL);
     bool good = !why && read_conf(&on_error);
     if (good && (settings.conf.console & CONF_CONSOLE_SERIAL)) con_add_serial(SERIAL_PORT);

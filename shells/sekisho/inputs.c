@@ -3,8 +3,7 @@
 #include <crypt/hash.h>
 #include <string.h>
 
-static bool checksum_good(const char *options, const char *file, const void *data, size_t n_bytes,
-                          const char **out_why) {
+bool inputs_file(const char *options, const char *file, const void *data, size_t n_bytes, const char **out_why) {
     uint8_t asked[CONF_SHA256_BYTES], found[CRYPT_SHA256_BYTES];
     int r = conf_option_sha256(options, file, asked, out_why);
     if (r <= 0) return r == 0;
@@ -26,7 +25,7 @@ bool inputs_conf(struct conf *out, const char *options, const char *text, size_t
     struct conf_error error;
     const char *why;
     *out_on_error = CONF_STOP;
-    if (!checksum_good(options, SEKISHO_CONF_NAME, text, n_bytes, &why)) {
+    if (!inputs_file(options, SEKISHO_CONF_NAME, text, n_bytes, &why)) {
         sentence(message, why);
         return false;
     }
@@ -43,9 +42,7 @@ bool inputs_conf(struct conf *out, const char *options, const char *text, size_t
 }
 
 bool inputs_key(struct conf_key *key, const char *options, const void *data, size_t n_bytes, const char **out_why) {
-    *out_why = "is a LUKS header, which cannot be unlocked yet"; /* and never a key as it stands */
-    if (key->kind == CONF_KEY_LUKS) return false;
-    return checksum_good(options, key->file, data, n_bytes, out_why) && !conf_key_set(key, data, n_bytes, out_why);
+    return inputs_file(options, key->file, data, n_bytes, out_why) && !conf_key_set(key, data, n_bytes, out_why);
 }
 
 bool inputs_key_in_text(const struct conf *conf) {

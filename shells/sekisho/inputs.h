@@ -17,8 +17,11 @@
 bool inputs_conf(struct conf *out, const char *options, const char *text, size_t n_bytes,
                  enum conf_on_error *out_on_error, char message[SEKISHO_MESSAGE_MAX]);
 
-/* Take the contents of a key's file; LUKS headers are refused, as nothing unlocks them yet. false: *out_why is the rest
- * of a sentence about the file. Else as above. */
+/* Whether the contents of a file have the checksum that the load options may tell. false: *out_why is the rest of a
+ * sentence about the file. Clobbers CRYPT_XMM. */
+bool inputs_file(const char *options, const char *file, const void *data, size_t n_bytes, const char **out_why);
+
+/* Take the contents of a key's file. MUST: key->kind is CONF_KEY_FILE. As inputs_file. */
 bool inputs_key(struct conf_key *key, const char *options, const void *data, size_t n_bytes, const char **out_why);
 
 /* Whether a key stands in the configuration itself. */

@@ -13,6 +13,7 @@
 #define UART_MCR_ON   0x03u /* DTR, RTS */
 #define UART_LSR      5u
 #define UART_LSR_NONE 0xffu /* no port */
+#define UART_LSR_DR   0x01u
 #define UART_LSR_THRE 0x20u
 #define UART_LSR_TEMT 0x40u
 #define SPINS         100000u
@@ -46,3 +47,5 @@ bool serial_init(uint16_t port) {
 void serial_print(uint16_t port, const char *text) {
     for (const char *p = text; *p; p++) put(port, *p);
 }
+
+int serial_key(uint16_t port) { return get_reg(port, UART_LSR) & UART_LSR_DR ? (int)get_reg(port, 0) : -1; }

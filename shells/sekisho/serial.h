@@ -12,5 +12,6 @@
  * need not have done that. */
 bool serial_init(uint16_t port);
 void serial_print(uint16_t port, const char *text); /* \n starts a line; gives up waiting for a port that hangs */
+int serial_key(uint16_t port);                      /* the next byte that came, or -1 at once */
 
 #endif

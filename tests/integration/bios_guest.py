@@ -22,8 +22,9 @@ MUST_PASS = {
     "several sectors at a time", "13h, clear", "13h by cylinder, head and sector", "15h moves memory"}
 
 
-def put(image):
-    """The guest on the disk. Returns the files that make GRUB start it, for the machine's start_bios()."""
+def put(image, modules=()):
+    """The guest on the disk. Returns the files that make GRUB start it, for the machine's start_bios(). modules: further
+    (file, line) pairs for sekisho.elf."""
     assert IMAGE.exists(), f"{IMAGE} is not built"
     data = bytearray(IMAGE.read_bytes())
     assert LBA * disks.SECTOR + len(data) <= CLEAR * disks.SECTOR
@@ -33,7 +34,7 @@ def put(image):
         f.write(data)
     loader = None if conftest.NATIVE else conftest.LOADER_BIOS
     files = {"grub/grub.cfg": grub.menu([f"chainloader (hd0){LBA}+1"], loader and "sekisho.elf",
-                                        [("sekisho.conf", "sekisho.conf")]).encode()}
+                                        [("sekisho.conf", "sekisho.conf"), *modules]).encode()}
     if loader:
         assert loader.exists(), f"{loader} is not built"
         files["sekisho.elf"] = loader

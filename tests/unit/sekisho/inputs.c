@@ -73,13 +73,15 @@ Test(sekisho_inputs, keys) {
     cr_assert(inputs_key_in_text(&conf));
 }
 
-Test(sekisho_inputs, a_luks_header_is_no_key) {
+Test(sekisho_inputs, checksums_of_headers_and_key_files) {
     static const char luks[] = "[disk \"a\"]\nmatch=any\nrange=0..9 encrypt:k\n[key \"k\"]\nsource=luks:k.luks\n"
                                "unlock=keyfile:k.key\n";
+    static const char options[] = "k.luks=sha256:" EMPTY_SUM " k.key=sha256:" KEY_SUM;
     const char *why = NULL;
-    cr_assert(take("k.luks=sha256:" KEY_SUM " k.key=sha256:" KEY_SUM, luks, sizeof luks - 1));
+    cr_assert(take(options, luks, sizeof luks - 1));
     cr_assert_not(inputs_key_in_text(&conf));
-    cr_assert_not(inputs_key(&conf.key[0], "", key, 32, &why));
-    cr_assert_str_eq(why, "is a LUKS header, which cannot be unlocked yet");
-    cr_assert_eq(conf.key[0].n_bytes, 0);
+    cr_assert(inputs_file(options, "k.key", key, 32, &why));
+    cr_assert(inputs_file(options, "another", key, 32, &why));
+    cr_assert_not(inputs_file(options, "k.luks", key, 32, &why));
+    cr_assert_str_eq(why, "does not have the checksum that the load options tell");
 }
