@@ -107,9 +107,10 @@ int bios_memory(struct memmap *out, const char **out_why) {
                                .edi = LOW_BUFFER,
                                .es = (uint16_t)(address(low) >> 4)};
         bios_call(0x15, &r);
+        if (r.eflags & BIOS_CF) break; /* some say so after the last one, and nothing else */
         if (r.eax != SMAP) return -1;
-        if (r.eflags & BIOS_CF) break; /* some say so after the last one */
         memcpy(&e, bios_buffer(), sizeof e);
+        if (r.ecx < sizeof e) e.attributes = MEMMAP_NOT_IGNORED;
         if (memmap_add(out, e)) {
             *out_why = "the BIOS's memory map has more ranges than can be kept";
             return -1;

@@ -99,7 +99,7 @@ low_real:
     mov %cs, %ax
     mov %ax, %ds
     mov %ax, %ss
-    mov $LOW_STACK_TOP, %sp
+    mov $LOW_STACK_TOP, %esp
     xor %ax, %ax
     mov %ax, %fs
     mov %ax, %gs
@@ -151,7 +151,7 @@ leave_to_sector:
     mov %ax, %ds
     mov %ax, %es
     mov %ax, %ss
-    mov $0x7c00, %sp
+    mov $0x7c00, %esp
     pushw %bx
     pushw %bp
     xor %ebx, %ebx

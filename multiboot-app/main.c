@@ -12,6 +12,7 @@
 #define LOW_FIRST     0x10000u /* conventional memory below is left to the BIOS and to boot sectors */
 #define LOW_BLOCK_TOP 0x80000u
 #define FIRST_MIB     UINT64_C(0x100000)
+#define BIOS_DATA_END UINT64_C(0x600)     /* vectors, the BIOS's data, and what DOS kept beside them */
 #define MAPPED_END    (UINT64_C(1) << 32) /* by head.S */
 #define CPUS_UNKNOWN  32u                 /* where no table tells how many there are */
 
@@ -46,16 +47,19 @@ static struct bios_wipe wipe_image(void) {
     return (struct bios_wipe){(uint32_t)r.base, (uint32_t)r.n_bytes};
 }
 
-/* Conventional memory for the block, clear of the modules. */
+static uint32_t conventional_end(void) { return bios_conventional_kib() << 10; }
+
+/* Conventional memory for the block, clear of the modules; 0 if there is none. */
 static uint32_t choose_block(void) {
-    uint32_t at = LOW_BLOCK_TOP;
-    for (uint32_t i = 0; i < mbi.n_modules && at > LOW_FIRST; i++) {
+    uint32_t at = conventional_end() & ~(uint32_t)VMM_PAGE_MASK;
+    at = at < LOW_BLOCK_TOP + LOW_BLOCK_BYTES ? at - LOW_BLOCK_BYTES : LOW_BLOCK_TOP;
+    for (uint32_t i = 0; i < mbi.n_modules && at >= LOW_FIRST; i++) {
         const struct mbi_module *m = &mbi.module[i];
         if (m->base >= at + LOW_BLOCK_BYTES || at >= m->base + m->n_bytes) continue;
         at -= (uint32_t)VMM_PAGE_BYTES;
         i = UINT32_MAX; /* all of them again */
     }
-    return at;
+    return at >= LOW_FIRST && at <= LOW_BLOCK_TOP ? at : 0;
 }
 
 static void wipe_module(const struct mbi_module *m) { crypt_wipe((void *)(uintptr_t)m->base, m->n_bytes); }
@@ -163,11 +167,10 @@ static bool read_keys(void) {
 static const char *place(struct vmm_launch *l, uint64_t *out_resident) {
     struct vmm_range avoid[MBI_MAX_MODULES + 2];
     uint32_t n = taken(avoid);
-    uint64_t conventional_end = (uint64_t)bios_conventional_kib() << 10, limit = MAPPED_END;
-    if (!memmap_place(&bios_map, REGION_BYTES, VMM_REGION_ALIGN, VMM_REGION_ALIGN, limit, avoid, n, &l->region.v))
+    if (!memmap_place(&bios_map, REGION_BYTES, VMM_REGION_ALIGN, VMM_REGION_ALIGN, MAPPED_END, avoid, n, &l->region.v))
         return "there is no contiguous memory below 4 GiB for the hypervisor";
-    if (!memmap_place(&bios_map, RESIDENT_BYTES + VMM_PAGE_BYTES, VMM_PAGE_BYTES, LOW_FIRST, conventional_end, avoid, n,
-                      out_resident))
+    if (!memmap_place(&bios_map, RESIDENT_BYTES + VMM_PAGE_BYTES, VMM_PAGE_BYTES, LOW_FIRST, conventional_end(), avoid,
+                      n, out_resident))
         return "there is no free conventional memory for starting processors";
     l->region_bytes = REGION_BYTES;
     l->low_page = hpa(*out_resident + RESIDENT_BYTES);
@@ -186,8 +189,10 @@ static int wipe_free(void) {
     int n = 0;
     for (uint32_t i = 0; i < bios_map.n && n >= 0; i++) {
         const struct memmap_entry *e = &bios_map.entry[i];
-        if (e->type != MEMMAP_USABLE || e->base < FIRST_MIB || e->base + e->n_bytes > MAPPED_END) continue;
-        n = vmm_range_add(list, (uint32_t)n, VMM_MAX_RAM, (struct vmm_range){e->base, e->n_bytes});
+        uint64_t base = e->base > BIOS_DATA_END ? e->base : BIOS_DATA_END, end = e->base + e->n_bytes;
+        if (base < FIRST_MIB && end > conventional_end()) end = conventional_end();
+        if (e->type != MEMMAP_USABLE || base >= end || end > MAPPED_END) continue;
+        n = vmm_range_add(list, (uint32_t)n, VMM_MAX_RAM, (struct vmm_range){base, end - base});
     }
     for (uint32_t i = 0; i < n_avoid && n >= 0; i++)
         if (avoid[i].n_bytes) n = vmm_range_remove(list, (uint32_t)n, VMM_MAX_RAM, avoid[i]);
@@ -234,6 +239,7 @@ static void start_next(const struct memmap *map) {
 static _Noreturn void failed(enum conf_on_error on_error) {
     if (on_error == CONF_BOOT_UNPROTECTED && !launched) {
         con_line("going on WITHOUT protection, as on-error = boot-unprotected asks", NULL, NULL);
+        (void)wipe_free();
         start_next(&bios_map);
     }
     con_line("stopped; nothing was changed. Press a key to start the machine anew", NULL, NULL);
@@ -263,10 +269,10 @@ static _Noreturn void run(const char *why) {
     failed(CONF_STOP);
 }
 
-/* On the serial port, because nothing here knows how to reach that firmware's screen. */
-static _Noreturn void no_bios(void) {
+/* Where there is no way to a screen. */
+static _Noreturn void cannot(const char *why) {
     con_serial_only(SERIAL_PORT);
-    con_line("this machine has UEFI firmware: start sekisho.efi instead", NULL, NULL);
+    con_line(why, NULL, NULL);
     halt();
 }
 
@@ -277,7 +283,9 @@ __attribute__((no_stack_protector)) _Noreturn void multiboot_main(uint32_t magic
     const char *why;
     if (vmm_image_relocate(image)) halt(); /* built wrongly: nothing can be said */
     int r = mbi_parse(magic, info, own_image(), read_physical, &mbi, &why);
-    if (mbi.has_efi) no_bios();
-    bios_init(choose_block());
+    if (mbi.has_efi) cannot("this machine has UEFI firmware: start sekisho.efi instead");
+    uint32_t block = choose_block();
+    if (!block) cannot("there is no free conventional memory");
+    bios_init(block);
     run(r ? why : NULL);
 }

@@ -85,8 +85,10 @@ bool memmap_place(const struct memmap *m, uint64_t n_bytes, uint64_t align, uint
             uint64_t at = (high - n_bytes) & ~(align - 1);
             if (at < low) break;
             const struct vmm_range *c = conflict(at, n_bytes, avoid, n_avoid);
-            *out = at;
-            if (!c) return true;
+            if (!c) {
+                *out = at;
+                return true;
+            }
             high = c->base;
         }
     }

@@ -32,7 +32,7 @@ int memmap_add(struct memmap *m, struct memmap_entry entry) VMM_MUST_CHECK;
 int memmap_reserve(struct memmap *m, uint64_t base, uint64_t n_bytes) VMM_MUST_CHECK;
 
 /* The topmost multiple of align (a power of two) where n_bytes of usable memory lie in [first, limit), clear of every
- * range to be avoided. False if there is none. */
+ * range to be avoided. False, and *out as it was, if there is none. */
 bool memmap_place(const struct memmap *m, uint64_t n_bytes, uint64_t align, uint64_t first, uint64_t limit,
                   const struct vmm_range *avoid, uint32_t n_avoid, uint64_t *out);
 

@@ -29,14 +29,14 @@ bool inputs_conf(struct conf *out, const char *options, const char *text, size_t
         sentence(message, why);
         return false;
     }
-    *out_on_error = conf_on_error(text, n_bytes);
+    /* Who asks for checks does not want to go on without what is checked. */
+    if (!conf_option_any_sha256(options)) *out_on_error = conf_on_error(text, n_bytes);
     if (conf_parse(text, n_bytes, out, &error)) {
         conf_rescue_next(text, n_bytes, out);
         conf_error_format(&error, SEKISHO_CONF_NAME, message, SEKISHO_MESSAGE_MAX);
         return false;
     }
     if (!conf_option_stray(options, SEKISHO_CONF_NAME, out)) return true;
-    *out_on_error = CONF_STOP; /* who asked for a check does not want to go on without */
     sentence(message, "names no key file that has the name of one of the checksums among the load options");
     return false;
 }

@@ -13,7 +13,7 @@
 
 /* Take the contents of sekisho.conf. options: load options, a C string; they may tell its checksum. false: message is
  * one sentence, and what to start without protection is in *out all the same, if *out_on_error asks for that: never
- * where the checksum is wrong. Borrows text, which is the caller's to wipe. Clobbers CRYPT_XMM. */
+ * where the options tell any checksum. Borrows text, which is the caller's to wipe. Clobbers CRYPT_XMM. */
 bool inputs_conf(struct conf *out, const char *options, const char *text, size_t n_bytes,
                  enum conf_on_error *out_on_error, char message[SEKISHO_MESSAGE_MAX]);
 

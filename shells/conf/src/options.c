@@ -44,6 +44,13 @@ static bool reads_file(const struct conf_key *key, struct span name) {
     return key->file[0] && conf_span_is(name, key->file);
 }
 
+bool conf_option_any_sha256(const char *options) {
+    struct span rest = conf_span_trim(conf_span(options)), name, value;
+    while (next_option(&rest, &name, &value))
+        if (conf_span_skip(&value, SHA256_PREFIX)) return true;
+    return false;
+}
+
 bool conf_option_stray(const char *options, const char *conf_name, const struct conf *conf) {
     struct span rest = conf_span_trim(conf_span(options)), name, value;
     while (next_option(&rest, &name, &value)) {

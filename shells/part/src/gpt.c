@@ -142,7 +142,8 @@ static int read_backup(const struct part_disk *disk, struct part_table *t, struc
 int part_gpt_parse(const struct part_disk *disk, struct part_table *t) {
     struct header h;
     int r = t->primary_error = read_copy(disk, t, PRIMARY_LBA, &h);
-    if (r && read_backup(disk, t, &h)) return r;
+    bool damaged = r == PART_E_READ || r == PART_E_HEADER || r == PART_E_ARRAY;
+    if (r && (!damaged || read_backup(disk, t, &h))) return r; /* one that is odd, others may well understand */
     for (unsigned i = 0; i < t->n_parts; i++) {
         const struct part *p = &t->part[i];
         if (p->first_lba < h.first_usable || p->first_lba > h.last_usable || !p->n_sectors ||

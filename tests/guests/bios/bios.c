@@ -152,9 +152,20 @@ static void test_region(void) {
     check("and forgets", kept);
 }
 
+static void kbc(uint16_t port, uint8_t v) {
+    for (unsigned i = 0; i < 100000 && (in8(0x64) & 2); i++) continue;
+    out8(port, v);
+}
+
+/* All that a PC offers for switching it off: the BIOS, the chipset's port, the keyboard controller in two ways. */
 static void test_a20(void) {
-    struct regs r = {.eax = 0x2401};
+    struct regs r = {.eax = 0x2400};
     bios(0x15, &r);
+    out8(0x92, in8(0x92) & 0xfc);
+    kbc(0x64, 0xdd);
+    kbc(0x64, 0xd1);
+    kbc(0x60, 0xdd);
+    for (unsigned i = 0; i < 100000 && (in8(0x64) & 2); i++) continue;
     big();
     poke(0x500, 0x11111111);
     poke(0x100500, 0x22222222);

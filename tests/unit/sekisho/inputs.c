@@ -58,6 +58,15 @@ Test(sekisho_inputs, a_wrong_text_tells_what_to_start_without_protection) {
     cr_assert_str_eq(conf.next, "\\a.efi");
 }
 
+Test(sekisho_inputs, checksums_switch_boot_unprotected_off) {
+    static const char open_text[] = "[boot]\nnext = \\a.efi\non-error = boot-unprotected\n[disk \"a\"]\nmatch=any\n"
+                                    "range=0..9 encrypt:k\n[key \"k\"]\nsource=file:k.key\n";
+    cr_assert(take("", open_text, sizeof open_text - 1));
+    cr_assert_eq(on_error, CONF_BOOT_UNPROTECTED);
+    cr_assert(take("k.key=sha256:" EMPTY_SUM, open_text, sizeof open_text - 1));
+    cr_assert_eq(on_error, CONF_STOP);
+}
+
 Test(sekisho_inputs, keys) {
     const char *why = NULL;
     cr_assert(take("", text, sizeof text - 1));

@@ -146,6 +146,9 @@ const char *conf_option(const char *options, const char *name, size_t *out_n);
 int conf_option_sha256(const char *options, const char *file, uint8_t out[CONF_SHA256_BYTES], const char **out_why)
     __attribute__((warn_unused_result));
 
+/* Is there a word FILE=sha256:..., of any file? */
+bool conf_option_any_sha256(const char *options);
+
 /* Is there a checksum of a file that is neither conf_name nor a key's? Somebody expects it to be checked then. */
 bool conf_option_stray(const char *options, const char *conf_name, const struct conf *conf);
 

@@ -69,9 +69,9 @@ struct part_table {
 
 /* Read the table of a disk.
  * 0: *out is complete, and every rule above holds.
- * Negative enum part_error: *out is empty but for error. Where neither copy of a GPT is sound, it is the primary's. A
- * sound copy counts, the primary before the backup: partitions in it that overlap or lie where none can be
- * (PART_E_RANGE, PART_E_OVERLAP) are an error, and no reason to try the other one. */
+ * Negative enum part_error: *out is empty but for error. Where neither copy of a GPT is sound, it is the primary's. The
+ * backup counts where the primary cannot be read or its checksums are wrong, and only then: a primary that is sound but
+ * odd is an error, for other readers may well understand it. */
 int part_parse(const struct part_disk *disk, struct part_table *out) __attribute__((warn_unused_result));
 
 #endif
