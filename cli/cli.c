@@ -1,33 +1,15 @@
 /* see cli.h */
 #include "cli.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
-static void say(const char *format, va_list args) {
+int cli_say(enum cli_exit code, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
     fputs("sekisho: ", stderr);
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
-}
-
-int cli_fail(const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    say(format, args);
     va_end(args);
-    return CLI_FAILED;
-}
-
-int cli_usage(const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    say(format, args);
-    va_end(args);
-    return CLI_USAGE;
-}
-
-void cli_note(const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    say(format, args);
-    va_end(args);
+    return (int)code;
 }

@@ -3,19 +3,16 @@
 #ifndef CLI_H
 #define CLI_H
 
-#include <stdarg.h>
-
 enum cli_exit {
     CLI_GOOD = 0,
     CLI_FAILED = 1, /* refused, or failed */
     CLI_USAGE = 2,  /* not called as --help says */
 };
 
-/* "sekisho: ..." and a new line, on the standard error. They return CLI_FAILED and CLI_USAGE, to be returned further.
- */
-int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
-int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Likewise, for what is no error. */
-void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* "sekisho: ..." and a new line, on the standard error. Returns code, to be returned further. */
+int cli_say(enum cli_exit code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define cli_fail(...)  cli_say(CLI_FAILED, __VA_ARGS__)
+#define cli_usage(...) cli_say(CLI_USAGE, __VA_ARGS__)
+#define cli_note(...)  ((void)cli_say(CLI_GOOD, __VA_ARGS__)) /* no error */
 
 #endif

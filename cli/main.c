@@ -11,6 +11,17 @@
      OPTION_BIT(OPTION_KEY_FILE))
 #define CHANGE (NEW_KEY | OPTION_BIT(OPTION_NEW_KEY_FILE) | OPTION_BIT(OPTION_SLOT))
 #define FORMAT (NEW_KEY | OPTION_BIT(OPTION_TYPE) | OPTION_BIT(OPTION_KEY_SIZE) | OPTION_BIT(OPTION_VOLUME_KEY_FILE))
+#define DISK                                                                                                           \
+    (OPTION_BIT(OPTION_HEADER) | OPTION_BIT(OPTION_KEY_FILE) | OPTION_BIT(OPTION_VOLUME_KEY_FILE) |                    \
+     OPTION_BIT(OPTION_JOURNAL))
+#define CONVERT (DISK | OPTION_BIT(OPTION_FORCE) | OPTION_BIT(OPTION_YES))
+#define CONVERT_DETAILS                                                                                                \
+    "Not while it is mounted, nor below Sekisho. It may be interrupted at any time, by a power cut too:\n"             \
+    "the same command goes on. The journal must then be where it was; not in memory, nor on DISK.\n"                   \
+    "Have a backup all the same.\n"
+#define VERIFY_DETAILS                                                                                                 \
+    "It says whether all of it looks like ciphertext and begins, decrypted, with a known file system.\n"               \
+    "That the data are right, only --against can say.\n"
 
 static const struct command commands[] = {
     {"luks", "format", "FILE", FORMAT, luks_format, "make a header with a new volume key and one passphrase",
@@ -22,6 +33,10 @@ static const struct command commands[] = {
      "Copies of FILE made earlier still open with it.\n"},
     {"luks", "change", "FILE", CHANGE, luks_change, "put another passphrase in the place of one", NULL},
     {"luks", "info", "FILE", 0, luks_info, "what a header says", NULL},
+    {"disk", "encrypt", "DISK", CONVERT, disk_encrypt, "encrypt a disk or partition in place", CONVERT_DETAILS},
+    {"disk", "decrypt", "DISK", CONVERT, disk_decrypt, "decrypt one in place", CONVERT_DETAILS},
+    {"disk", "verify", "DISK", DISK | OPTION_BIT(OPTION_AGAINST), disk_verify,
+     "read all of an encrypted one, and say what it holds", VERIFY_DETAILS},
     {"conf", "check", "FILE", 0, conf_check, "read a sekisho.conf as the boot does", NULL},
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])

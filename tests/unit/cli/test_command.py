@@ -60,3 +60,37 @@ def test_conf_of_the_manual(tmp_path):
     text = (ROOT / "docs/sekisho.conf.md").read_text().split("```")[1].strip() + "\n"
     (tmp_path / "sekisho.conf").write_text(text)
     good("conf", "check", tmp_path / "sekisho.conf")
+
+
+def options_of(group, name):
+    return re.findall(r"^  --([\w-]+)", good(group, name, "--help"), re.M)
+
+
+def test_man_page_has_all_of_it():
+    page = (ROOT / "cli/sekisho.1").read_text()
+    for group, name in commands():
+        assert re.search(rf"^\.(It|Nm).*\n?\.?.*Cm {group} .*{name}", page, re.M), (group, name)
+        for option in options_of(group, name):
+            assert f"Fl -{option}" in page, option
+    done = subprocess.run(["groff", "-mdoc", "-ww", "-z", ROOT / "cli/sekisho.1"], stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+
+
+def completed(*words):
+    """What bash offers for the last word."""
+    script = f"""source {ROOT}/cli/completion.bash
+COMP_WORDS=({' '.join([SEKISHO, *words[:-1], f"'{words[-1]}'"])}); COMP_CWORD={len(words)}; _sekisho
+printf '%s\\n' "${{COMPREPLY[@]}}" """
+    return subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, check=True).stdout.decode().split()
+
+
+def test_completion(tmp_path):
+    assert set(completed("")) == {"--help", "--version", *(group for group, _ in commands())}
+    for group, name in commands():
+        assert name in completed(group, "")
+        assert [f"--{option}" for option in options_of(group, name)] == completed(group, name, "--")
+    assert completed("luks", "fo") == ["format"]
+    assert completed("luks", "format", "--type", "") == ["luks1", "luks2"]
+    (tmp_path / "file-of-mine").touch()
+    assert completed("luks", "info", f"{tmp_path}/fi") == [f"{tmp_path}/file-of-mine"]
+    assert completed("disk", "encrypt", "--header", f"{tmp_path}/fi") == [f"{tmp_path}/file-of-mine"]
