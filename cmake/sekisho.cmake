@@ -21,12 +21,14 @@ endif()
 set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
 set(CMAKE_ASM_FLAGS_RELWITHDEBINFO "-g")
 
-add_library(sekisho_flags INTERFACE)
-target_compile_options(sekisho_flags INTERFACE
+add_library(sekisho_warnings INTERFACE)
+target_compile_options(sekisho_warnings INTERFACE
     -Wall -Wextra -Werror
     $<$<COMPILE_LANGUAGE:C>:-Wconversion;-Wsign-conversion;-Wshadow;-Wcast-qual;-Wmissing-prototypes;-Wstrict-prototypes;-Wvla;-Wundef>
     -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=
     -fno-common)
+add_library(sekisho_flags INTERFACE)
+target_link_libraries(sekisho_flags INTERFACE sekisho_warnings)
 if(SEKISHO_HOSTED)
     set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
     if(SEKISHO_COVERAGE)

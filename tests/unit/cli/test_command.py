@@ -1,0 +1,96 @@
+"""How sekisho is called: help, mistakes, exit codes; and sekisho conf check."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from command import SEKISHO, good, refused
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def commands():
+    return re.findall(r"^  (\w+) (\w+) ", good("--help"), re.M)
+
+
+def test_help():
+    assert {group for group, _ in commands()} >= {"luks", "conf"}
+    for group, name in commands():
+        assert f"{group} {name}" in good(group, "--help")
+        text = good(group, name, "--help")
+        assert text.startswith(f"usage: sekisho {group} {name} ") and "--help" in text
+    assert good("-h") == good("--help")
+    assert re.fullmatch(r"sekisho \d+\.\d+\.\d+\n", good("--version"))
+
+
+@pytest.mark.parametrize("argv", [
+    (), ("nothing",), ("luks",), ("luks", "nothing"), ("luks", "info"), ("luks", "info", "a", "b"), ("luks", "info", "--x", "a"),
+    ("luks", "info", "a", "--slot", "1"), ("luks", "add", "a", "--slot"), ("luks", "add", "a", "--slot", "x"),
+    ("luks", "add", "a", "--slot", "32"), ("luks", "add", "a", "--slot=-1"), ("luks", "add", "a", "--slot=1", "--slot=2"),
+    ("luks", "format", "a", "--type", "luks3"), ("luks", "format", "a", "--type", "luks1", "--pbkdf", "argon2id"),
+    ("luks", "format", "a", "--iter-time", "0"), ("luks", "format", "a", "--key-size", "384"), ("luks", "info", "--help=1"),
+    ("luks", "format", "a", "--key-size", "256", "--volume-key-file", "b")])
+def test_mistakes(argv, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused(*argv, code=2)
+    assert not any(tmp_path.iterdir())
+
+
+def test_full_output(tmp_path):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([SEKISHO, "--help"], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1 and b"could not be written" in done.stderr
+
+
+def test_conf(tmp_path):
+    conf = tmp_path / "sekisho.conf"
+    conf.write_text("[boot]\nconsole = serial\n")
+    assert good("conf", "check", conf) == f"{conf}: good\n"
+    conf.write_text("[boot]\nconsole = loud\n")
+    assert refused("conf", "check", conf).startswith(f'{conf}:2: "loud" is not a value for console, expected ')
+    conf.write_bytes(b"#" * 65537)
+    assert "longer than 65536" in refused("conf", "check", conf)
+    assert "No such file" in refused("conf", "check", tmp_path / "nothing")
+
+
+def test_conf_of_the_manual(tmp_path):
+    text = (ROOT / "docs/sekisho.conf.md").read_text().split("```")[1].strip() + "\n"
+    (tmp_path / "sekisho.conf").write_text(text)
+    good("conf", "check", tmp_path / "sekisho.conf")
+
+
+def options_of(group, name):
+    return re.findall(r"^  --([\w-]+)", good(group, name, "--help"), re.M)
+
+
+def test_man_page_has_all_of_it():
+    page = (ROOT / "cli/sekisho.1").read_text()
+    for group, name in commands():
+        assert re.search(rf"^\.(It|Nm).*\n?\.?.*Cm {group} .*{name}", page, re.M), (group, name)
+        for option in options_of(group, name):
+            assert f"Fl -{option}" in page, option
+    done = subprocess.run(["groff", "-mdoc", "-ww", "-z", ROOT / "cli/sekisho.1"], stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+
+
+def completed(*words):
+    """What bash offers for the last word."""
+    script = f"""source {ROOT}/cli/completion.bash
+COMP_WORDS=({' '.join([SEKISHO, *words[:-1], f"'{words[-1]}'"])}); COMP_CWORD={len(words)}; _sekisho
+printf '%s\\n' "${{COMPREPLY[@]}}" """
+    return subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, check=True).stdout.decode().split()
+
+
+def test_completion(tmp_path):
+    assert set(completed("")) == {"--help", "--version", *(group for group, _ in commands())}
+    for group, name in commands():
+        assert name in completed(group, "")
+        assert [f"--{option}" for option in options_of(group, name)] == completed(group, name, "--")
+    assert completed("luks", "fo") == ["format"]
+    assert completed("luks", "format", "--type", "") == ["luks1", "luks2"]
+    (tmp_path / "file-of-mine").touch()
+    assert completed("luks", "info", f"{tmp_path}/fi") == [f"{tmp_path}/file-of-mine"]
+    assert completed("disk", "encrypt", "--header", f"{tmp_path}/fi") == [f"{tmp_path}/file-of-mine"]
