@@ -74,17 +74,21 @@ static bool remove_journal(const struct disk *d) {
     return cli_fail("%s: %s; all is done, remove it", d->journal, strerror(errno)) == CLI_GOOD;
 }
 
+static bool refuse(const struct disk *d, const char *why, const char *what) {
+    return cli_fail("%s: %s%s", d->device.path, why, what) == CLI_GOOD;
+}
+
 /* May a conversion of this disk begin? */
 static bool may_begin(const struct disk *d, bool encrypt, const struct options *o) {
     char question[256];
     const char *raw, *decrypted;
     if (!disk_holds(d, &raw, &decrypted)) return false;
-    if (encrypt && decrypted && !o->value[OPTION_FORCE])
-        return cli_fail("%s: it is encrypted with this key already: decrypted, it holds %s", d->device.path,
-                        decrypted) == 0;
-    if (!encrypt && !decrypted && !o->value[OPTION_FORCE])
-        return cli_fail("%s: decrypted with this key it holds nothing that is known; --force if it must be",
-                        d->device.path) == 0;
+    bool force = o->value[OPTION_FORCE];
+    if (encrypt && decrypted && !force)
+        return refuse(d, "it is encrypted with this key already: decrypted, it holds ", decrypted);
+    if (!encrypt && !decrypted && raw && !force) return refuse(d, "it is decrypted already: it holds ", raw);
+    if (!encrypt && !decrypted && !force)
+        return refuse(d, "decrypted with this key, it holds nothing that is known; --force if it must be", "");
     const char *held = encrypt ? raw : decrypted;
     snprintf(question, sizeof question, "%s, %.1f GB, holds %s. %s all of it in place?", d->device.path,
              (double)d->device.n_bytes / 1e9, held ? held : "nothing that is known", encrypt ? "Encrypt" : "Decrypt");

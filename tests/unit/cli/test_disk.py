@@ -101,29 +101,34 @@ def test_with_a_header(disk, tmp_path):
 
 
 def killed_after(seconds, *argv, sign=signal.SIGKILL):
-    """Its exit code; negative if the signal found it running."""
+    """Its exit code, negative if the signal found it running; and what it said."""
     process = subprocess.Popen([SEKISHO, *map(str, argv)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     time.sleep(seconds)
     process.send_signal(sign)
-    process.communicate()
-    return process.returncode
+    said = process.communicate()[1].decode()
+    return process.returncode, said
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_killed(tmp_path, seed):
     """A sparse disk of 64 MiB, as often as it takes; then all of it is compared."""
-    disk = Disk(tmp_path, 64 * MIB)
-    chance, began, kills = random.Random(seed), time.monotonic(), 0
+    disk, chance, kills = Disk(tmp_path, 64 * MIB), random.Random(seed), 0
+    began = time.monotonic()
+    good("disk", "encrypt", *disk.options())
+    whole = time.monotonic() - began
+    disk.path.write_bytes(disk.plain)
+    plain = tmp_path / "plain"
+    plain.write_bytes(disk.plain)
     for action in ("encrypt", "decrypt"):
-        while (code := killed_after(chance.uniform(0.02, 0.6), "disk", action, *disk.options())) != 0:
-            assert code == -signal.SIGKILL
-            kills += 1
-            if time.monotonic() - began > 100:
-                good("disk", action, *disk.options())
+        for _ in range(60):
+            code, said = killed_after(chance.uniform(0.1, 0.7) * whole, "disk", action, *disk.options())
+            if code == 0 or (code == 1 and "already" in said):  # the last one was killed when all was done
                 break
+            assert code == -signal.SIGKILL, said
+            kills += 1
+        else:
+            good("disk", action, *disk.options())
         if action == "encrypt":
-            plain = tmp_path / "plain"
-            plain.write_bytes(disk.plain)
             assert disk.is_encrypted()
             assert "is equal to" in good("disk", "verify", *disk.options(), "--against", plain)
     assert disk.is_plain() and not disk.journal.exists()
@@ -132,11 +137,14 @@ def test_killed(tmp_path, seed):
 
 def half_done(disk):
     """Encrypted in part, by chance; stopped in the way Ctrl-C does."""
-    for n in range(1, 200):
-        code = killed_after(n * 0.01, "disk", "encrypt", *disk.options(), sign=signal.SIGINT)
+    for n in range(1, 300):
+        code, said = killed_after(n % 100 * 0.01, "disk", "encrypt", *disk.options(), sign=signal.SIGINT)
         if code == 1 and not disk.is_plain():
             return
-        assert code in (1, -signal.SIGINT), "it was done before it could be stopped"
+        if code == 0:  # too late
+            disk.path.write_bytes(disk.plain)
+        else:
+            assert code in (1, -signal.SIGINT), said
     raise AssertionError("it could not be stopped")
 
 
@@ -212,6 +220,9 @@ def test_twice_is_noticed(disk):
     assert "encrypted with this key already" in refused("disk", "encrypt", *disk.options())
     disk.key.write_bytes(KEY[::-1])
     assert "holds nothing that is known" in refused("disk", "decrypt", *disk.options())
+    disk.path.write_bytes(disk.plain)
+    assert "decrypted already: it holds ext" in refused("disk", "decrypt", *disk.options())
+    disk.path.write_bytes(xts(disk.plain))
     assert disk.is_encrypted() and not disk.journal.exists()
 
 
