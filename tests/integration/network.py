@@ -88,11 +88,13 @@ class Network:
         process.terminate()
         process.wait()
 
-    def card(self, uefi):
-        """For QEMU: the network card, from which the machine starts; its ROM is iPXE for a BIOS, OVMF has a driver of its own."""
-        model = "virtio-net-pci,romfile=" if uefi else "e1000"
+    def card(self, uefi, start=True):
+        """For QEMU: the network card, from which the machine starts; its ROM is iPXE for a BIOS, OVMF has a driver of its own.
+        start: or else it has no ROM, and the machine starts from its disk."""
+        model = "virtio-net-pci,romfile=" if uefi else "e1000" if start else "e1000,romfile="
+        first, second = ("device.net0", "device.disk") if start else ("device.disk", "device.net0")
         return ["-netdev", f"tap,id=net,ifname={TAP},script=no,downscript=no", "-device",
-                f"{model},netdev=net,mac={MAC},bootindex=1", "-set", "device.disk.bootindex=2"]
+                f"{model},netdev=net,mac={MAC},id=net0", "-set", f"{first}.bootindex=1", "-set", f"{second}.bootindex=2"]
 
 
 def command(*argv):

@@ -60,6 +60,21 @@ def test_disk(lab, firmware):
     seen(f"AMD SVM (QEMU) iPXE {firmware}", lab.bus, 1, "encrypts, reboots")
 
 
+def test_network_driver_above(lab):
+    """On a machine with a BIOS: GRUB, Sekisho, then a CD whose iPXE, now the guest, drives the network card and fetches a
+    kernel."""
+    files = vm.bios_files("", LOADER_BIOS, lab.conf("drive = cd0"))
+    folder = site(lab)
+    (folder / "plain.ipxe").write_text("#!ipxe\nkernel vmlinuz console=ttyS0 panic=-1 quiet job=fs,verify\n"
+                                       "initrd initrd.img\nboot\n")
+    cd = ["-drive", "if=none,id=cd,format=raw,readonly=on,file=/usr/lib/ipxe/ipxe.iso", "-device",
+          "ide-cd,drive=cd,bus=ide.1"]
+    with network.Network(folder, "plain.ipxe") as net, \
+            vm.start_bios(lab.folder / "boot", lab.image, files, bus="ahci", extra=[*net.card(False, start=False), *cd],
+                          prefix=net.prefix) as machine:
+        check_files(lab, lab.finish(machine, 120))
+
+
 def halve(path):
     path.write_bytes(path.read_bytes()[:path.stat().st_size // 2])
 
