@@ -16,6 +16,9 @@ import vm
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build/demo"
 LOADER = pathlib.Path(os.environ.get("SEKISHO_LOADER") or ROOT / "build/product/sekisho.efi")
+COMMAND = LOADER.with_name("sekisho")
+CRYPTSETUP = "/usr/sbin/cryptsetup"
+PASSPHRASE = "correct horse battery staple"
 COLOUR = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 SHOWN = re.compile(r"\w")  # lines of the console that are worth showing
 
@@ -32,23 +35,34 @@ class Failed(Exception):
     pass
 
 
+def conf(image, unlock, **options):
+    """The configuration: partition 2, by a key that a LUKS header holds."""
+    text = re.sub(r"hex:\w+", f"luks:system.luks\nunlock   = {unlock}", disks.conf(image, **options))
+    return re.sub(r"range    = \S+", "range    = partition:2", text)
+
+
 class Amd:
-    """Sekisho is \\EFI\\BOOT\\BOOTX64.EFI on the guest's own disk, as a user would have installed it."""
+    """Sekisho is \\EFI\\BOOT\\BOOTX64.EFI on the guest's own disk, as a user would have installed it. A person's place at the
+    keyboard is taken by type_passphrase()."""
     what, seconds, disk_mib = "QEMU, UEFI, AMD SVM, 2 processors, AHCI", 300, 256
 
     @staticmethod
     def start(image, job, on_line):
-        files = vm.boot_files(job, LOADER, disks.conf(image), "next", "quiet files=6")
+        files = vm.boot_files(job, LOADER, conf(image, "passphrase"), "next", "quiet files=6")
+        files["EFI/BOOT/system.luks"] = FOLDER / "system.luks"
         return vm.start(FOLDER / "machine", image, files, smp=2, esp="disk", on_line=on_line)
 
 
 class Intel:
-    """The UEFI shell starts Sekisho, then the kernel, because it first has to make up for tables that OVMF lacks there."""
+    """The UEFI shell starts Sekisho, then the kernel, because it first has to make up for tables that OVMF lacks there. Nobody
+    can type there: the passphrase is in a file."""
     what, seconds, disk_mib = "Bochs, UEFI, Intel VT-x, 2 processors, IDE: this takes some minutes", 1800, bochs.DISK_MIB
 
     @staticmethod
     def start(image, job, on_line):
         files = bochs.boot_files(job, LOADER, append="quiet files=6", smp=2, image=image)
+        files["sekisho.conf"] = conf(image, "keyfile:passphrase.txt", serial=bochs.SERIAL).encode()
+        files["system.luks"], files["passphrase.txt"] = FOLDER / "system.luks", PASSPHRASE.encode()
         return bochs.start(FOLDER / "machine", files, smp=2, image=image, on_line=on_line)
 
 
@@ -69,6 +83,7 @@ class Proof:
 
 
 def console_line(begin, line):
+    line = re.sub(r"(?: *\d+%)+( *\d+%)", r"\1", line)  # of a progress, what is there at the end
     if SHOWN.search(line):
         who = "sekisho" if "sekisho:" in line else "console"
         text = f"{time.monotonic() - begin:6.1f} s {who} | {line}"
@@ -77,7 +92,29 @@ def console_line(begin, line):
 
 def boot(machine, image, job):
     begin = time.monotonic()
-    return machine.start(image, job, lambda line: console_line(begin, line))
+    running = machine.start(image, job, lambda line: console_line(begin, line))
+    if machine is Amd:
+        type_passphrase(running)
+    return running
+
+
+def type_passphrase(running):
+    """First a wrong one, as people do."""
+    for text, answer in (("correct horse", "wrong passphrase"), (PASSPHRASE, "unlocked")):
+        running.wait(r"sekisho: passphrase for key system[^\n]*: ", Amd.seconds)
+        running.send(text + "\r")
+        running.wait(answer, Amd.seconds)
+
+
+def make_header(image):
+    """A LUKS header with the disk's key; 64 MiB, so that an emulator gets through with it."""
+    header, key = FOLDER / "system.luks", FOLDER / "key.bin"
+    header.unlink(missing_ok=True)
+    key.write_bytes(disks.key_of(image))
+    subprocess.run([COMMAND, "luks", "format", header, "--pbkdf-memory", "65536", "--iter-time", "300", "--volume-key-file", key],
+                   input=PASSPHRASE.encode() + b"\n", check=True, stdout=subprocess.DEVNULL)
+    key.unlink()
+    print(f"{header.relative_to(ROOT)}: a LUKS2 header with its key, which the passphrase '{PASSPHRASE}' opens")
 
 
 def words(data):
@@ -106,6 +143,19 @@ def prove_raw(proof, image, sums):
     proof.add(found.n_bytes > 1 << 20 and found.n_markers == 0, "the text that fills these files is nowhere on the raw disk",
               f"written {len(sums) * 2048} times, found {found.n_markers} times")
     proof.add(found.entropy > 7.99, "the raw partition looks random", f"{found.entropy:.3f} bits a byte; random: 8, text: 4 to 5")
+
+
+def prove_header(proof, image):
+    """cryptsetup gets the same key out of the header."""
+    key = FOLDER / "key.bin"
+    key.unlink(missing_ok=True)
+    done = subprocess.run([CRYPTSETUP, "--batch-mode", "luksDump", "--dump-volume-key", "--volume-key-file", key, "--key-file", "-",
+                           FOLDER / "system.luks"], input=PASSPHRASE.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          check=False)
+    good = done.returncode == 0 and key.exists() and key.read_bytes() == disks.key_of(image)
+    key.unlink(missing_ok=True)
+    version = host(CRYPTSETUP, "--version").stdout.decode().split(" flags")[0].strip()
+    proof.add(good, "cryptsetup opens the header with the same passphrase", f"{version}, the same key")
 
 
 def prove_decrypted(proof, image, sums):
@@ -151,6 +201,7 @@ def new_disk(machine):
     image = disks.create(FOLDER / "disk.img", machine.disk_mib)
     size = (disks.guest_end(image) - disks.GUEST_FIRST) // 2048
     print(f"{image.relative_to(ROOT)}: partition 1 clear (boot files), partition 2 encrypted ({size} MiB); a new random key")
+    make_header(image)
     return image
 
 
@@ -170,6 +221,7 @@ def demonstrate(machine):
     proof = Proof()
     sums = prove_guest(proof, text)
     prove_raw(proof, image, sums)
+    prove_header(proof, image)
     got = prove_decrypted(proof, image, sums)
     print(f"      {'file':<10} {'sha256 in the guest':<22} {'sha256 of what OpenSSL decrypts':<22}")
     for name, digest in sorted(sums.items()):
