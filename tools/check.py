@@ -101,7 +101,7 @@ class Check:
         self.title("Debian's disk, decrypted by OpenSSL afterwards")
         seen = [line.split(",", 3) for line in path.read_text().splitlines()] if path.exists() else []
         found = {(processor, bus, smp): f"boots, {what}" for processor, bus, smp, what in seen}
-        columns = ("1", "2", "32-bit")  # the last: i386, on two processors, on one where Bochs has iPXE
+        columns = ("1", "2", "32-bit")  # the last: i386, on Bochs with one or two processors
         machines = [(processor + way, bus, columns) for processor, way, bus in (
             ("AMD SVM (QEMU)", "", "ahci"), ("AMD SVM (QEMU)", "", "ide"), ("AMD SVM (QEMU)", " BIOS", "ahci"),
             ("AMD SVM (QEMU)", " BIOS", "ide"), ("AMD SVM (QEMU)", " iPXE BIOS", "ide"),
