@@ -144,6 +144,15 @@ def wait_screen(machine, pattern, seconds):
         time.sleep(0.2)
 
 
+KEYS = {" ": "spc", "/": "slash", ".": "dot", ":": "shift-semicolon", "\r": "ret", "\b": "backspace", "\x1b": "esc", "\t": "tab"}
+
+
+def press(machine, text):
+    """Type on the keyboard of a machine in QEMU."""
+    for c in text:
+        machine.monitor(f"sendkey {KEYS.get(c) or ('shift-' if c.isupper() else '') + c.lower()} 20")
+
+
 def seen(processor, bus, smp, what):
     """A cell of the table that ./check prints: Debian was seen to boot and to do this on such a machine."""
     RUNS.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import pytest
 import conftest
 import network
 import vm
-from conftest import LOADER_BIOS, NATIVE, active, check_files, seen
+from conftest import LOADER_BIOS, NATIVE, check_files, press, seen
 
 pytestmark = pytest.mark.skipif(NATIVE, reason="about how Sekisho is started")
 BUS = {"UEFI": "ahci", "BIOS": "ide"}
@@ -146,13 +146,6 @@ def test_errors_with_uefi(lab):
         check_files(lab, lab.finish(machine, 120))
 
 
-def press(machine, text):
-    """Type a line on the keyboard of a machine in QEMU."""
-    names = {" ": "spc", "/": "slash", ".": "dot", ":": "shift-semicolon", "\n": "ret"}
-    for c in text + "\n":
-        machine.monitor(f"sendkey {names.get(c, c)} 20")
-
-
 def test_errors_with_a_bios(lab):
     """What iPXE notices ends at its prompt. A program that iPXE has started by multiboot cannot come back to it: what Sekisho
     itself notices ends with a key that starts the machine, and so iPXE, anew."""
@@ -161,12 +154,12 @@ def test_errors_with_a_bios(lab):
         ends = [(wrong, PROMPT) for wrong in AT_IPXE] + [(wrong, "Press a key to start the machine anew") for wrong in AT_SEKISHO]
         for (name, _, sentence), end in ends:
             conftest.wait_screen(machine, PROMPT, 120)
-            press(machine, f"chain http://{network.ADDRESS}/{name}/disk.ipxe")
+            press(machine, f"chain http://{network.ADDRESS}/{name}/disk.ipxe\r")
             conftest.wait_screen(machine, f"{name}/disk.ipxe.*{sentence}.*{end}", 60)
             if end != PROMPT:
                 machine.monitor("sendkey ret")
                 conftest.wait_screen(machine, "gone.ipxe", 120)
         conftest.wait_screen(machine, PROMPT, 120)
         machine.seen = len(machine.text)
-        press(machine, f"chain http://{network.ADDRESS}/network.ipxe")
+        press(machine, f"chain http://{network.ADDRESS}/network.ipxe\r")
         check_files(lab, lab.finish(machine, 120))

@@ -8,7 +8,7 @@ import disk as disks
 import luks
 import memory
 import vm
-from conftest import LOADER, LOADER_BIOS, NATIVE, check_files
+from conftest import LOADER, LOADER_BIOS, NATIVE, check_files, press
 
 pytestmark = pytest.mark.skipif(NATIVE, reason="there is no key")
 
@@ -23,13 +23,6 @@ def files(lab, secret=SECRET, **costs):
 def start_bios(lab, job="cpus", conf=None, more=(), **options):
     made = vm.bios_files(job, LOADER_BIOS, conf or luks.conf(lab), modules=[(name, name) for name in more])
     return vm.start_bios(lab.folder / "boot", lab.image, {**made, **dict(more)}, bus=lab.bus, **options)
-
-
-def press(machine, text):
-    """On the keyboard of a machine in QEMU."""
-    names = {" ": "spc", "\r": "ret", "\b": "backspace", "\x1b": "esc", "\t": "tab"}
-    for c in text:
-        machine.monitor(f"sendkey {'shift-' if c.isupper() else ''}{names.get(c, c.lower())} 20")
 
 
 def send(machine, text):
