@@ -109,14 +109,20 @@ def killed_after(seconds, *argv, sign=signal.SIGKILL):
     return process.returncode, said
 
 
+def duration(disk):
+    """Of a whole conversion, in seconds; the disk is plaintext again."""
+    began = time.monotonic()
+    good("disk", "encrypt", *disk.options())
+    seconds = time.monotonic() - began
+    disk.path.write_bytes(disk.plain)
+    return seconds
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_killed(tmp_path, seed):
     """A sparse disk of 64 MiB, as often as it takes; then all of it is compared."""
     disk, chance, kills = Disk(tmp_path, 64 * MIB), random.Random(seed), 0
-    began = time.monotonic()
-    good("disk", "encrypt", *disk.options())
-    whole = time.monotonic() - began
-    disk.path.write_bytes(disk.plain)
+    whole = min(duration(disk) for _ in range(3))
     plain = tmp_path / "plain"
     plain.write_bytes(disk.plain)
     for action in ("encrypt", "decrypt"):
