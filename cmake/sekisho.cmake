@@ -65,13 +65,14 @@ function(sekisho_library name)
     install(TARGETS sekisho_${name} EXPORT sekisho ARCHIVE DESTINATION lib/sekisho)
 endfunction()
 
-# sekisho_test(<name> SOURCES <files> LIBS <targets>): one Criterion program, one ctest test, label "unit".
+# sekisho_test(<name> SOURCES <files> LIBS <targets> [INCLUDE <dirs>]): one Criterion program, one ctest test, label "unit".
 function(sekisho_test name)
     if(SEKISHO_FUZZ)
         return()
     endif()
-    cmake_parse_arguments(a "" "" "SOURCES;LIBS" ${ARGN})
+    cmake_parse_arguments(a "" "" "SOURCES;LIBS;INCLUDE" ${ARGN})
     add_executable(test_${name} ${a_SOURCES})
+    target_include_directories(test_${name} PRIVATE ${a_INCLUDE})
     target_link_libraries(test_${name} PRIVATE sekisho_flags ${a_LIBS} criterion)
     # Criterion's macros are not clean under these two.
     target_compile_options(test_${name} PRIVATE -Wno-missing-prototypes -Wno-cast-qual -Wno-conversion -Wno-sign-conversion)
