@@ -24,7 +24,7 @@ static struct mbi mbi;
 static struct sekisho_settings settings;
 static struct memmap bios_map, guest_map;
 static struct vmm_range ram[VMM_MAX_RAM];
-static uint64_t tsc_hz;
+static uint64_t tsc_hz, start_tsc;
 static bool launched;
 
 static _Noreturn void halt(void) {
@@ -214,6 +214,7 @@ static bool launch(uint64_t *out_resident) {
         l.max_cpus = n_cpus == 0 ? CPUS_UNKNOWN : n_cpus < VMM_MAX_CPUS ? n_cpus : VMM_MAX_CPUS;
         l.stop_others = true;
         l.tsc_hz = tsc_hz;
+        l.start_tsc = start_tsc;
         l.serial_port = settings.conf.console & CONF_CONSOLE_SERIAL ? SERIAL_PORT : 0;
         l.setup = sekisho_setup;
         l.arg = &settings;
@@ -282,6 +283,7 @@ _Noreturn void multiboot_main(uint32_t magic, uint32_t info, void *image);
 __attribute__((no_stack_protector)) _Noreturn void multiboot_main(uint32_t magic, uint32_t info, void *image) {
     const char *why;
     if (vmm_image_relocate(image)) halt(); /* built wrongly: nothing can be said */
+    start_tsc = __builtin_ia32_rdtsc();
     int r = mbi_parse(magic, info, own_image(), read_physical, &mbi, &why);
     if (mbi.has_efi) cannot("this machine has UEFI firmware: start sekisho.efi instead");
     uint32_t block = choose_block();

@@ -147,8 +147,8 @@ def unpack(debs):
     return root
 
 
-def module_files(root):
-    """Paths of MODULES and what they depend on, in loading order."""
+def module_files(root, names=MODULES):
+    """Paths of these modules and what they depend on, in loading order."""
     files = {p.stem.replace("-", "_"): p for p in root.glob("lib/modules/*/kernel/**/*.ko")}
     order = []
 
@@ -163,7 +163,7 @@ def module_files(root):
         if path not in order:
             order.append(path)
 
-    for name in MODULES:
+    for name in names:
         add(name)
     return order
 
@@ -221,13 +221,13 @@ class Cpio:
         return self.out.getvalue()
 
 
-def build_gt(root, arch, out):
-    """Our own helper, static, so that it runs in the initramfs and in any other guest; with the packages' C library, so
-    that the host needs none of that architecture."""
+def build_static(root, arch, files, out):
+    """A program of our own, static, so that it runs in the initramfs and in any other guest; with the packages' C library,
+    so that the host needs none of that architecture."""
     gcc = next(root.glob("usr/lib/gcc/*/*/crtbeginT.o")).parent
     run(["gcc", ARCHITECTURES[arch].gcc_flag, f"--sysroot={root}", f"-B{gcc}", "-std=gnu11", "-O2", "-static", "-pthread",
          "-D_FILE_OFFSET_BITS=64", "-Wall", "-Wextra", "-Wconversion", "-Werror",
-         *[p for p in sources() if p.suffix == ".c"], "-o", out])
+         *files, "-o", out])
     run(["strip", out])
     return out.read_bytes()
 
@@ -238,7 +238,8 @@ def initramfs(root, arch, scratch):
         cpio.folder(folder)
     cpio.device("dev/console", 5, 1)
     cpio.file("init", (TOOLS / "guest/init").read_bytes(), 0o755)
-    cpio.file("bin/gt", build_gt(root, arch, scratch / "gt"), 0o755)
+    gt = build_static(root, arch, [p for p in sources() if p.suffix == ".c"], scratch / "gt")
+    cpio.file("bin/gt", gt, 0o755)
     cpio.file("bin/busybox", (root / "bin/busybox").read_bytes(), 0o755)
     cpio.symlink("bin/sh", "busybox")
     libraries = {}

@@ -170,9 +170,9 @@ class Machine:
             os.unlink(self.qmp_path)
 
 
-def boot_files(job, loader=None, conf="", boot="shell", append="quiet", arch="amd64"):
-    """What lies on the EFI system partition, {path: contents}."""
-    folder = guest.build(arch)
+def boot_files(job, loader=None, conf="", boot="shell", append="quiet", arch="amd64", folder=None):
+    """What lies on the EFI system partition, {path: contents}. folder: of another guest than tools/guest.py's."""
+    folder = folder or guest.build(arch)
     kernel = f"console=ttyS0 panic=-1 {append} job={job}"
     program, options = "vmlinuz.efi", f"initrd=\\initrd.gz {kernel}"
     files = {"vmlinuz.efi": folder / "vmlinuz.efi", "initrd.gz": folder / "initrd.gz"}

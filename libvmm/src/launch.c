@@ -235,9 +235,9 @@ static int stage2(const struct vmm_launch *l, struct launch_frame *frame) {
     vmm->vcpu[0]->apic_id = vmm->slot[0].apic_id = vmm_apic_id(vmm);
     vmm->in_setup = false;
     if (l->stop_others) vmm_apic_stop_others(vmm);
-    vmm_log(vmm, "sekisho: %s, %u KiB of %u KiB used at %lx, guest starts", vmm->ops->name,
+    vmm_log(vmm, "sekisho: %s, %u KiB of %u KiB used at %lx, guest starts after %lu ms", vmm->ops->name,
             (unsigned)((vmm->arena_next - vmm->region.base) >> 10), (unsigned)(vmm->region.n_bytes >> 10),
-            vmm->region.base);
+            vmm->region.base, vmm_us_since(vmm, l->start_tsc) / 1000);
     become_guest(vmm->vcpu[0], frame);
 }
 

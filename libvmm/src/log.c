@@ -41,10 +41,12 @@ void vmm_log(struct vmm *vmm, const char *fmt, ...) {
     va_end(ap);
 }
 
-uint64_t vmm_now_us(const struct vmm *vmm) {
-    uint64_t hz = vmm->tsc_hz ? vmm->tsc_hz : UINT64_C(2000000000), t = hw_rdtsc();
+uint64_t vmm_us_since(const struct vmm *vmm, uint64_t tsc) {
+    uint64_t hz = vmm->tsc_hz ? vmm->tsc_hz : UINT64_C(2000000000), t = hw_rdtsc() - tsc;
     return t / hz * 1000000 + t % hz * 1000000 / hz;
 }
+
+uint64_t vmm_now_us(const struct vmm *vmm) { return vmm_us_since(vmm, 0); }
 
 void vmm_decline(struct vmm *vmm, const char *fmt, ...) {
     va_list ap;

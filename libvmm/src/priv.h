@@ -251,6 +251,7 @@ enum vmm_insn_mode vmm_mode(const struct vmm_vcpu *vcpu); /* of the guest's code
 
 /* log.c */
 void vmm_log_line(struct vmm *vmm, const char *line);
+uint64_t vmm_us_since(const struct vmm *vmm, uint64_t tsc);
 
 /* exit.c */
 _Noreturn void vmm_loop(struct vmm_vcpu *vcpu);

@@ -44,7 +44,8 @@ static uint64_t measure_tsc(EFI_BOOT_SERVICES *bs) {
 __attribute__((no_stack_protector)) void vmm_uefi_begin(struct vmm_uefi *u, EFI_SYSTEM_TABLE *st) {
     u->st = st;
     u->fs_base = hw_rdmsr(MSR_FS_BASE);
-    u->canary[5] = hw_rdtsc() * UINT64_C(0x9e3779b97f4a7c15) & ~UINT64_C(0xff);
+    u->start_tsc = hw_rdtsc();
+    u->canary[5] = u->start_tsc * UINT64_C(0x9e3779b97f4a7c15) & ~UINT64_C(0xff);
     hw_wrmsr(MSR_FS_BASE, (uint64_t)(uintptr_t)u->canary);
 }
 
@@ -62,6 +63,7 @@ int vmm_uefi_prepare(struct vmm_uefi *u, uint64_t region_bytes, struct vmm_launc
     out->region = hpa(region);
     out->low_page = hpa(low);
     out->tsc_hz = measure_tsc(bs);
+    out->start_tsc = u->start_tsc;
     *out_why = "the firmware's memory map cannot be read";
     if (read_ram(u, &out->n_ram)) goto no_map;
     out->ram = u->ram;

@@ -10,7 +10,7 @@
 struct vmm_uefi {
     EFI_SYSTEM_TABLE *st;
     struct vmm_range ram[VMM_MAX_RAM];
-    UINT64 fs_base;
+    UINT64 fs_base, start_tsc;
     BOOLEAN launched;
     UINT64 canary[8];                        /* where %fs points meanwhile */
     volatile UINT32 n_waiting, n_joined, go; /* [A] other processors; go: 1 join, 2 do not */
