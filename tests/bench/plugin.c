@@ -62,14 +62,15 @@ static const uint8_t mark_end[] = {0x0f, 0x1f, 0x84, 0x00, 'D', 'o', 'n', 'e'};
 struct counts {
     uint64_t insns, host_insns, exits;
     uint64_t class_exits[MAX_CLASSES], class_insns[MAX_CLASSES];
-    uint64_t io[MAX_IO]; /* by place in io_key[] */
+    uint64_t io[MAX_IO]; /* by place in io_key[]: accesses; and of the exits whose first it was, how many, how long */
+    uint64_t io_exits[MAX_IO], io_insns[MAX_IO];
 };
 
 static struct cpu {
     struct counts now, begin;
     bool in_host;        /* between #VMEXIT and VMRUN */
     uint64_t exit_insns; /* .insns when it began */
-    unsigned class;
+    unsigned class, io;  /* of this exit: its class, and the place of its first access, or MAX_IO */
 } __attribute__((aligned(64))) cpus[MAX_CPUS];
 
 static struct { uint32_t offset, class; } marks[MAX_MARKS];
@@ -90,7 +91,7 @@ static void block_after_vmrun(unsigned n, void *n_insns) {
     c->in_host = true;
     c->exit_insns = c->now.insns;
     c->class = MAX_CLASSES - 1;
-    c->now.exits++;
+    c->io = MAX_IO;
     block(n, n_insns);
 }
 
@@ -100,9 +101,13 @@ static void enter_guest(unsigned n, void *unused) {
     if (!c->in_host) return; /* it has just been launched */
     uint64_t insns = c->now.insns - c->exit_insns;
     c->in_host = false;
+    c->now.exits++;
     c->now.host_insns += insns;
     c->now.class_exits[c->class]++;
     c->now.class_insns[c->class] += insns;
+    if (c->io == MAX_IO) return;
+    c->now.io_exits[c->io]++;
+    c->now.io_insns[c->io] += insns;
 }
 
 static void classify(unsigned n, void *class) {
@@ -121,6 +126,7 @@ static void device_access(unsigned n, qemu_plugin_meminfo_t info, uint64_t at, v
         if (__atomic_compare_exchange_n(&io_key[i], &seen, key, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) ||
             seen == key) {
             cpus[n].now.io[i]++;
+            if (cpus[n].io == MAX_IO) cpus[n].io = i;
             return;
         }
     }
@@ -166,10 +172,12 @@ static void end(unsigned n, void *unused) {
     fprintf(out, "}, \"io\": {");
     comma = "";
     for (unsigned k = 0; k < MAX_IO && io_key[k]; k++) {
-        uint64_t times = total(offsetof(struct counts, io) + k * sizeof(uint64_t));
+        size_t offset = k * sizeof(uint64_t);
+        uint64_t times = total(offsetof(struct counts, io) + offset);
         if (!times) continue;
-        fprintf(out, "%s\"%c %" PRIx64 "\": %" PRIu64, comma, io_key[k] >> 63 ? 'W' : 'R', io_key[k] & INT64_MAX,
-                times);
+        fprintf(out, "%s\"%c %" PRIx64 "\": [%" PRIu64 ", %" PRIu64 ", %" PRIu64 "]", comma,
+                io_key[k] >> 63 ? 'W' : 'R', io_key[k] & INT64_MAX, times,
+                total(offsetof(struct counts, io_exits) + offset), total(offsetof(struct counts, io_insns) + offset));
         comma = ", ";
     }
     fprintf(out, "}}\n");

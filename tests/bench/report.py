@@ -129,16 +129,18 @@ def register_name(key):
 
 
 def registers_table(named_rows, per):
-    """Device registers that the hypervisor touches, a command."""
+    """Device registers that the hypervisor touches. "Exits" are those in which it touched this one first: mostly because the
+    guest wanted to."""
     rows = []
     for text, row in named_rows:
         merged = {}
-        for key, n in row["io"].items():
-            merged[register_name(key)] = merged.get(register_name(key), 0) + n
-        each = ", ".join(f"{name} {n / per[text]:.2f}" for name, n in sorted(merged.items(), key=lambda x: -x[1])
-                         if n / per[text] >= 0.005)
-        rows.append([text, each])
-    return table(["work", "accesses of the hypervisor to devices, a command"], rows, left=2)
+        for key, counts in row["io"].items():
+            merged[register_name(key)] = [a + b for a, b in zip(merged.get(register_name(key), (0, 0, 0)), counts)]
+        merged["none"] = [0, row["exits"] - sum(c[1] for c in merged.values()), row["host"] - sum(c[2] for c in merged.values())]
+        for name, (n, exits, insns) in sorted(merged.items(), key=lambda x: (-x[1][2], x[0])):
+            if max(n, exits) / per[text] >= 0.005:
+                rows.append([text, name, f"{n / per[text]:.2f}", f"{exits / per[text]:.2f}", f"{insns / exits:,.0f}" if exits else ""])
+    return table(["work", "register", "accesses a command", "exits a command", "instructions each"], rows, left=2)
 
 
 def growth_table(what, xs, rows, units, native=None):

@@ -66,6 +66,13 @@ Test(vmm_log, time) {
     }
 }
 
+Test(vmm_log, time_since_a_moment) {
+    guest.vmm.tsc_hz = 3000000000;
+    fake_hw.tsc = 7500000000;
+    cr_assert_eq(vmm_us_since(&guest.vmm, 6000000000), 500000);
+    cr_assert_eq(vmm_us_since(&guest.vmm, 0), 2500000, "0: since power-on");
+}
+
 Test(vmm_log, why_setup_declined) {
     vmm_decline(&guest.vmm, "no disk %u", 3u);
     cr_assert_str_eq(guest.vmm.why, "no disk 3");
