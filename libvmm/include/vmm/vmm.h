@@ -53,7 +53,7 @@ struct vmm_launch {
     bool stop_others;      /* make every other processor wait for a start-up IPI, so that none runs outside */
     uint16_t serial_port;  /* log lines also go to this 16550 port; 0: ring only */
     uint64_t tsc_hz;       /* time-stamp counter rate; 0 if unknown: time limits are then rough */
-    uint64_t start_tsc;    /* the counter when your program was entered: the log says how long it took; 0: from power-on */
+    uint64_t start_tsc;    /* the counter when your program was entered, for the log; 0: as of power-on */
     const struct vmm_range *ram; /* [n_ram] what is ordinary RAM, from the firmware's memory map; copied */
     uint32_t n_ram;
     /* Runs once, in the region's copy of the image, before the guest's first instruction. arg points to a copy of
