@@ -71,9 +71,8 @@ def kernel_version():
     return (build_guest() / "VERSION").read_text().strip()
 
 
-def build_plugin():
-    BUILD.mkdir(parents=True, exist_ok=True)
-    out = BUILD / "plugin.so"
+def build_plugin(folder):
+    out = folder / "plugin.so"
     guest.run(["gcc", "-std=gnu11", "-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror",
                BENCH / "plugin.c", "-o", out])
     return out
@@ -146,7 +145,8 @@ def start(folder, job, sekisho=None, smp=1, n_disks=1, extra=()):
 
 def boot(name, job, sekisho=None, smp=1, n_disks=1, seconds=600):
     """Boot, run jobs, and return what they cost."""
-    folder, plugin = new_folder(name), build_plugin()
+    folder = new_folder(name)
+    plugin = build_plugin(folder)
     counts = folder / "counts.json"
     arguments = f"{plugin},out={counts}"
     if sekisho is not None:
