@@ -116,7 +116,7 @@ def test_replace_touches_only_its_part():
 
 def test_the_document_has_a_place_for_every_part():
     document = (machine.ROOT / "docs/performance.md").read_text()
-    for part in ("cpu", "disk", "growth", "footprint", "cipher"):
+    for part in ("cpu", "disk", "cpus", "disks", "ranges", "depth", "footprint", "cipher"):
         report.replace(document, part, "")
 
 
