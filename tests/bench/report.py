@@ -190,8 +190,11 @@ def median(values):
 
 
 def provenance(meta):
+    """How the figures below it were obtained."""
+    busy = float(meta["load"]) > int(meta["host"].split()[0]) + 0.5
     return (f"*{meta['date']}, commit {meta['commit']}, `{meta['command']}`. {meta['qemu']}, TCG, `-cpu max -M q35`, "
-            f"{meta['memory']} MiB, OVMF; Linux {meta['kernel']}. On {meta['host']}, load {meta['load']}.*\n")
+            f"{meta['memory']} MiB, OVMF; Linux {meta['kernel']}. On {meta['host']}, load {meta['load']}.*\n" +
+            ("\n**The machine was busy: do not compare times and speeds, and expect more timer ticks.**\n" if busy else ""))
 
 
 def replace(document, name, body):

@@ -105,6 +105,15 @@ def test_cipher_output():
     assert "| OpenSSL, one unit | 4,000 | 2.00 | 1.00 |" in report.cipher_table(report.parse_cipher(text))
 
 
+@pytest.mark.parametrize("load, busy", [("0.9", False), ("2.4", False), ("2.6", True), ("12.0", True)])
+def test_provenance(load, busy):
+    text = report.provenance({"command": "tests/bench/run cpu", "date": "2026-01-02", "commit": "abcdef0", "qemu": "QEMU 7.2",
+                              "memory": 2048, "kernel": "6.1", "host": "2 processors, X", "load": load})
+    for said in ("2026-01-02", "commit abcdef0", "`tests/bench/run cpu`", "QEMU 7.2", "2 processors, X", f"load {load}"):
+        assert said in text
+    assert ("busy" in text) == busy
+
+
 def test_replace_touches_only_its_part():
     text = "a\n<!-- x: begin -->\nold\n<!-- x: end -->\nb\n<!-- y: begin -->\n<!-- y: end -->\n"
     new = report.replace(text, "x", "new\n\n")
