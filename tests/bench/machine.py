@@ -26,11 +26,13 @@ LOADER = pathlib.Path(os.environ.get("SEKISHO_LOADER") or ROOT / "build/product/
 LINKED = LOADER.parent / "efi-app/sekisho-pass2"  # the same with symbols
 MODULES = ["ahci", "sd_mod", "aesni_intel", "xts", "dm-crypt"]
 PACKAGES = ["libc6", "libc6-dev", "libgcc-12-dev", "linux-libc-dev"]
+APPEND = "quiet tsc=reliable no_timer_check"  # on a busy machine the kernel would not believe in the emulated timers
 DISK_MIB = 256
 MEMORY_MIB = 2048
 KEY = bytes((i * 37 + 1) & 0xff for i in range(64))
 
-Row = collections.namedtuple("Row", "name cpus causes io")  # cpus: [(instructions, exits, instructions in the hypervisor)]
+# cpus: [(instructions, exits, instructions in the hypervisor)]; decodes: exits that had to decode an instruction
+Row = collections.namedtuple("Row", "name cpus causes io decodes")
 
 
 def sources():
@@ -107,11 +109,11 @@ def more_disks(folder, n_disks):
 
 
 def parse_marks(text):
-    """The plugin's lines as (cpus, causes, io)."""
+    """The plugin's lines as (cpus, causes, io, decodes)."""
     for line in text.splitlines():
         found = json.loads(line)
         causes = {image.class_name(k): tuple(v) for k, v in found["causes"].items()}
-        yield [tuple(c) for c in found["cpus"]], causes, found["io"]
+        yield [tuple(c) for c in found["cpus"]], causes, found["io"], found["noted"]
 
 
 def parse(console, marks):
@@ -139,7 +141,7 @@ def start(folder, job, sekisho=None, smp=1, n_disks=1, extra=()):
     with open(disk, "wb") as f:
         f.truncate(DISK_MIB << 20)
     loader, how = (None, "shell") if sekisho is None else (LOADER, "next")
-    files = vm.boot_files(job, loader, sekisho or "", how, "quiet tsc=reliable", folder=build_guest())
+    files = vm.boot_files(job, loader, sekisho or "", how, APPEND, folder=build_guest())
     return vm.start(folder, disk, files, smp=smp, memory=MEMORY_MIB, extra=[*more_disks(folder, n_disks), *extra])
 
 

@@ -2,12 +2,16 @@
  * processor, world switches (VMRUN), and the instructions of the hypervisor between a #VMEXIT and the next VMRUN,
  * sorted by what caused the exit.
  *
- * Arguments: out=FILE, and for a hypervisor whose image is known:
- *   anchor=OFFSET:BYTES   of the image's first function that runs at its final place, and how that function begins
- * (hex): by it the plugin learns where the image lies marks=FILE            lines "OFFSET CLASS": an exit during which
- * the function at OFFSET is entered belongs to that class; to the smallest number, if there are several The guest
- * executes MARK_BEGIN and MARK_END around what is measured; at the second, a line of JSON with all differences goes to
- * the file. Any number of processors: each counts for itself, and the marks look at all.
+ * Arguments: out=FILE, and for a hypervisor whose image is known two more.
+ *
+ * anchor=OFFSET:BYTES: of the image's first function that runs at its final place, and how that function begins (hex).
+ * By it the plugin learns where the image lies.
+ *
+ * marks=FILE: lines "OFFSET CLASS". An exit during which the function at OFFSET is entered belongs to that class; to
+ * the smallest number, if there are several. Class 14 only counts such exits.
+ *
+ * The guest executes MARK_BEGIN and MARK_END around what is measured; at the second, a line of JSON with all
+ * differences goes to the file. Any number of processors: each counts for itself, and the marks look at all.
  *
  * A count is of whole translation blocks: one that an exception leaves half-way counts in full. The declarations are
  * those of QEMU's documentation, "TCG Plugins" (plugin API version 1): Debian 12 has no package with its header. */
@@ -48,7 +52,8 @@ EXPORT int qemu_plugin_version = 1;
 EXPORT int qemu_plugin_install(qemu_plugin_id_t, const void *info, int argc, char **argv);
 
 #define MAX_CPUS    64u
-#define MAX_CLASSES 16u /* the last is that of all other exits */
+#define MAX_CLASSES 16u /* the last is that of all other exits, ... */
+#define NOTED_CLASS 14u /* ... and this one counts exits without changing their class */
 #define MAX_MARKS   1024u
 #define MAX_IO      512u
 #define MAX_ANCHOR  16u
@@ -60,7 +65,7 @@ static const uint8_t mark_begin[] = {0x0f, 0x1f, 0x84, 0x00, 'B', 'e', 'g', 'n'}
 static const uint8_t mark_end[] = {0x0f, 0x1f, 0x84, 0x00, 'D', 'o', 'n', 'e'};
 
 struct counts {
-    uint64_t insns, host_insns, exits;
+    uint64_t insns, host_insns, exits, noted;
     uint64_t class_exits[MAX_CLASSES], class_insns[MAX_CLASSES];
     uint64_t io[MAX_IO]; /* by place in io_key[]: accesses; and of the exits whose first it was, how many, how long */
     uint64_t io_exits[MAX_IO], io_insns[MAX_IO];
@@ -68,6 +73,7 @@ struct counts {
 
 static struct cpu {
     struct counts now, begin;
+    bool noted;          /* this exit */
     bool in_host;        /* between #VMEXIT and VMRUN */
     uint64_t exit_insns; /* .insns when it began */
     unsigned class, io;  /* of this exit: its class, and the place of its first access, or MAX_IO */
@@ -92,6 +98,7 @@ static void block_after_vmrun(unsigned n, void *n_insns) {
     c->exit_insns = c->now.insns;
     c->class = MAX_CLASSES - 1;
     c->io = MAX_IO;
+    c->noted = false;
     block(n, n_insns);
 }
 
@@ -102,6 +109,7 @@ static void enter_guest(unsigned n, void *unused) {
     uint64_t insns = c->now.insns - c->exit_insns;
     c->in_host = false;
     c->now.exits++;
+    c->now.noted += c->noted;
     c->now.host_insns += insns;
     c->now.class_exits[c->class]++;
     c->now.class_insns[c->class] += insns;
@@ -111,7 +119,12 @@ static void enter_guest(unsigned n, void *unused) {
 }
 
 static void classify(unsigned n, void *class) {
-    if (cpus[n].in_host && (uintptr_t) class < cpus[n].class) cpus[n].class = (unsigned)(uintptr_t) class;
+    struct cpu *c = &cpus[n];
+    if (!c->in_host) return;
+    if ((uintptr_t) class == NOTED_CLASS)
+        c->noted = true;
+    else if ((uintptr_t) class < c->class)
+        c->class = (unsigned)(uintptr_t) class;
 }
 
 /* Which device registers the hypervisor itself touches. */
@@ -180,7 +193,7 @@ static void end(unsigned n, void *unused) {
                 total(offsetof(struct counts, io_exits) + offset), total(offsetof(struct counts, io_insns) + offset));
         comma = ", ";
     }
-    fprintf(out, "}}\n");
+    fprintf(out, "}, \"noted\": %" PRIu64 "}\n", total(offsetof(struct counts, noted)));
     fflush(out);
 }
 

@@ -39,7 +39,7 @@ def total(row):
 def as_dict(row):
     insns, exits, host = (sum(c[k] for c in row.cpus) for k in range(3))
     return {"insns": insns, "exits": exits, "host": host, "cpus": [list(c) for c in row.cpus],
-            "causes": {k: list(v) for k, v in row.causes.items()}, "io": dict(row.io)}
+            "causes": {k: list(v) for k, v in row.causes.items()}, "io": dict(row.io), "decodes": row.decodes}
 
 
 def millions(n):
@@ -76,8 +76,8 @@ def cpu_table(native, ours):
             good = mark(cpu_verdict(name, bare, row)[1])
             goal = f"{CPU_GOALS[name]:.3f}" + (", no exit" if name in NO_EXITS else "")
         rows.append([label(name), millions(bare["insns"]), millions(row["insns"]), millions(row["host"]), f"{row['exits']:,}",
-                     f"{cost:.4f}", goal, good])
-    return table(["work", "native", "below Sekisho", "of that in the hypervisor", "exits", "cost", "goal", "met"], rows)
+                     f"{row['decodes']:,}", f"{cost:.4f}", goal, good])
+    return table(["work", "native", "below Sekisho", "of that in the hypervisor", "exits", "with a decode", "cost", "goal", "met"], rows)
 
 
 def disk_verdicts(name, ours, dmcrypt):
@@ -89,7 +89,7 @@ def disk_verdicts(name, ours, dmcrypt):
 def disk_table(native, clear, ours, dmcrypt, goals):
     """One key length. goals: whether those of AES-128 apply."""
     head = ["work", "native, clear", "Sekisho, clear", "Sekisho, encrypted", "of that in the hypervisor", "dm-crypt",
-            "Sekisho / native", "Sekisho / dm-crypt", "exits a command"] + (["goal", "met"] if goals else [])
+            "Sekisho / native", "Sekisho / dm-crypt", "exits a command", "with a decode"] + (["goal", "met"] if goals else [])
     rows = []
     for name in DISK_GOALS:
         if not all(name in x for x in (native, clear, ours, dmcrypt)):
@@ -97,7 +97,7 @@ def disk_table(native, clear, ours, dmcrypt, goals):
         e, d = ours[name], dmcrypt[name]
         row = [label(name), *(millions(x["insns"]) for x in (native[name], clear[name], e)), millions(e["host"]),
                millions(d["insns"]), f"{e['insns'] / native[name]['insns']:.2f}", f"{e['insns'] / d['insns']:.2f}",
-               f"{e['exits'] / COMMANDS[name]:.2f}"]
+               f"{e['exits'] / COMMANDS[name]:.2f}", f"{e['decodes'] / COMMANDS[name]:.2f}"]
         if goals:
             verdicts = disk_verdicts(name, e, d)
             missed = [k for k, good in verdicts.items() if not good]

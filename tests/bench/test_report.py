@@ -17,16 +17,16 @@ import plot  # noqa: E402
 import report  # noqa: E402
 
 
-def row(name="read 4 KiB", insns=1000, exits=0, host=0, causes=None, io=None):
-    return machine.Row(name, [(insns, exits, host)], causes or {}, io or {})
+def row(name="read 4 KiB", insns=1000, exits=0, host=0, causes=None, io=None, decodes=0):
+    return machine.Row(name, [(insns, exits, host)], causes or {}, io or {}, decodes)
 
 
 def kept(**values):
     return report.as_dict(row(**values))
 
 
-MARKS = [{"cpus": [[100, 3, 30], [50, 1, 7]], "causes": {"0": [2, 20], "15": [2, 17]}, "io": {"R c1010110": [2, 1, 9]}},
-         {"cpus": [[7, 0, 0]], "causes": {}, "io": {}}]
+MARKS = [{"cpus": [[100, 3, 30], [50, 1, 7]], "causes": {"0": [2, 20], "15": [2, 17]}, "io": {"R c1010110": [2, 1, 9]}, "noted": 3},
+         {"cpus": [[7, 0, 0]], "causes": {}, "io": {}, "noted": 0}]
 
 
 def test_parse_joins_the_guests_names_with_the_plugins_counts():
@@ -36,7 +36,7 @@ def test_parse_joins_the_guests_names_with_the_plugins_counts():
     assert rows[0].cpus == [(100, 3, 30), (50, 1, 7)]
     assert rows[0].causes == {"AHCI register": (2, 20), "other": (2, 17)}
     whole = report.as_dict(rows[0])
-    assert (whole["insns"], whole["exits"], whole["host"]) == (150, 4, 37)
+    assert (whole["insns"], whole["exits"], whole["host"], whole["decodes"]) == (150, 4, 37, 3)
 
 
 def test_parse_refuses_a_run_that_lost_a_row():
@@ -66,11 +66,11 @@ def test_disk_verdicts(insns, exits, dmcrypt, missed):
 
 def test_tables_say_what_is_missed():
     bare = {"integer loop": kept(insns=1000000)}
-    text = report.cpu_table(bare, {"integer loop": kept(insns=1002000, exits=2, host=1100)})
-    assert "| 1.0011 | 1.001, no exit | **no** |" in text
-    rows = {"read 4 KiB": kept(insns=41000000, exits=8500, host=1)}
+    text = report.cpu_table(bare, {"integer loop": kept(insns=1002000, exits=2, host=1100, decodes=1)})
+    assert "| 2 | 1 | 1.0011 | 1.001, no exit | **no** |" in text
+    rows = {"read 4 KiB": kept(insns=41000000, exits=8500, host=1, decodes=4000)}
     text = report.disk_table(rows, rows, rows, {"read 4 KiB": kept(insns=42000000)}, True)
-    assert "| 8.50 | 40 M, 3 exits | **no**: instructions, exits |" in text
+    assert "| 8.50 | 4.00 | 40 M, 3 exits | **no**: instructions, exits |" in text
     lengths = {line.count("|") for line in text.splitlines()}
     assert len(lengths) == 1, "a row has not as many cells as the head"
 
@@ -163,10 +163,11 @@ def test_classes():
     found = image.classify([image.Function(n, name, path) for n, (name, path) in enumerate([
         ("ahci_issue", "libdevintercept/src/ahci/cmd.c"), ("memcpy", "libvmm/src/x.c"), ("hw_svm_gif_window", "libvmm/src/svm/svm.c"),
         ("on_cmd", "libdevintercept/src/ata/ata.c"), ("xapic_write", "libvmm/src/apic.c"), ("vmm_msr_exit", "libvmm/src/msr.c"),
-        ("control", "shells/sekisho/sleep.c"), ("data_port", "shells/machine/pci.c")])])
-    assert [(n, image.class_name(k)) for n, k in found] == [
+        ("control", "shells/sekisho/sleep.c"), ("vmm_insn_decode", "libvmm/insn/src/decode.c"), ("data_port", "shells/machine/pci.c")])])
+    assert (7, image.NOTED) in found
+    assert [(n, image.class_name(k)) for n, k in found if k != image.NOTED] == [
         (0, "AHCI register"), (2, "NMI"), (3, "IDE register"), (4, "local APIC"), (5, "MSR"), (6, "sleep or A20 port"),
-        (7, "PCI configuration")]
+        (8, "PCI configuration")]
     with pytest.raises(ValueError, match="no function for: AHCI register"):
         image.classify([])
 
