@@ -2,7 +2,6 @@
  * rest in the vendor's control block. */
 #include "priv.h"
 #include <hw.h>
-#include "msr_regs.h"
 
 uint64_t vmm_reg_get(const struct vmm_vcpu *vcpu, enum vmm_reg reg) {
     if (reg <= VMM_R15) return vcpu->gpr[reg];
@@ -30,11 +29,6 @@ unsigned vmm_cpl(const struct vmm_vcpu *vcpu) { return vcpu->at.cpl; }
 uint32_t vmm_cpu_index(const struct vmm_vcpu *vcpu) { return vcpu->index; }
 struct vmm *vmm_of(const struct vmm_vcpu *vcpu) {
     return vcpu->vmm;
-}
-
-enum vmm_insn_mode vmm_mode(const struct vmm_vcpu *vcpu) {
-    if ((vcpu->at.efer & EFER_LMA) && (vcpu->at.cs_attrib & VMM_SEG_L)) return VMM_INSN_64;
-    return vcpu->at.cs_attrib & VMM_SEG_D ? VMM_INSN_32 : VMM_INSN_16;
 }
 
 static const char *const exit_names[VMM_N_EXITS] = {[VMM_EXIT_MMIO] = "mmio",
