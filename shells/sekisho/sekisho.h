@@ -4,6 +4,7 @@
 
 #include <conf/conf.h>
 #include <vmm/vmm.h>
+#include "traces.h"
 
 /* What the application hands down; holds keys, so wiped by both sides once used. */
 struct sekisho_settings {
@@ -12,6 +13,9 @@ struct sekisho_settings {
     uint32_t ecam_first_bus, ecam_last_bus;
     uint16_t pm1a, pm1b;      /* ports of the PM1 control registers; 0: none, or not known */
     uint8_t s5_pm1a, s5_pm1b; /* SLP_TYP that switches the machine off */
+    struct traces typed;      /* to be wiped where drivers keep it: */
+    struct vmm_range kept_in[VMM_MAX_RAM];
+    uint32_t n_kept_in;
 };
 
 /* For struct vmm_launch.setup; arg is a struct sekisho_settings. */

@@ -236,6 +236,17 @@ static void release_controllers(struct product *p) {
             vmm_log(p->machine.vmm, "sekisho: an AHCI controller does not stop, its bus mastering stays off");
 }
 
+/* Here and not before launch, because firmware leaves pages of its memory unmapped, to guard stacks. */
+static void forget_typed(const struct vmm *vmm, struct sekisho_settings *s) {
+    for (uint32_t i = 0; i < s->n_kept_in; i++) {
+        struct vmm_range r = s->kept_in[i];
+        uint64_t skip = r.base ? 0 : VMM_PAGE_BYTES; /* page 0 is no memory here */
+        void *p = vmm_gmem_borrow(vmm, gpa(r.base + skip), r.n_bytes - skip);
+        if (p) (void)traces_wipe(&s->typed, p, r.n_bytes - skip);
+    }
+    crypt_wipe(&s->typed, sizeof s->typed);
+}
+
 int sekisho_setup(struct vmm *vmm, void *arg) {
     struct sekisho_settings *s = arg;
     struct product *p = vmm_alloc(vmm, sizeof *p);
@@ -243,6 +254,7 @@ int sekisho_setup(struct vmm *vmm, void *arg) {
         vmm_decline(vmm, "the reserved region is too small");
         return -1;
     }
+    forget_typed(vmm, s);
     p->conf = &s->conf;
     if (machine_init(&p->machine, vmm, s->ecam, s->ecam_first_bus, s->ecam_last_bus) || init_keys(p)) return -1;
     for (unsigned i = 0; i < s->conf.n_disks; i++) policy_from_conf(&s->conf.disk[i], p->transform, &p->policy[i]);
