@@ -19,7 +19,7 @@ const struct crypt_xts_kernel *header_kernel(void) {
     uint32_t features = crypt_cpu_features();
     const struct crypt_xts_kernel *kernel = crypt_xts_kernel_best(features);
     while (kernel != &crypt_xts_kernel_portable && !crypt_xts_kernel_works(kernel)) {
-        features &= kernel == &crypt_xts_kernel_vaes_avx2 ? ~(uint32_t)CRYPT_CPU_VAES : 0;
+        features = crypt_xts_kernel_without(features, kernel);
         kernel = crypt_xts_kernel_best(features);
     }
     return kernel;

@@ -41,11 +41,16 @@ struct product {
 
 /* ---- keys ---- */
 
+static void vector_begin(struct vmm_vector *v, const struct crypt_xts_kernel *kernel) {
+    static const enum vmm_vector_width width[] = {[CRYPT_XMM] = VMM_XMM, [CRYPT_YMM] = VMM_YMM, [CRYPT_ZMM] = VMM_ZMM};
+    vmm_vector_begin(v, width[kernel->clobbers]);
+}
+
 static void with_vectors(const struct crypt_xts *x,
                          void (*fn)(const struct crypt_xts *, uint64_t, const void *, void *, size_t), uint64_t unit,
                          const void *src, void *dst, size_t n_units) {
     struct vmm_vector saved;
-    vmm_vector_begin(&saved, x->kernel->clobbers == CRYPT_YMM ? VMM_YMM : VMM_XMM);
+    vector_begin(&saved, x->kernel);
     fn(x, unit, src, dst, n_units);
     vmm_vector_end(&saved);
 }
@@ -64,12 +69,12 @@ static void key_decrypt(void *ctx, uint64_t unit, const void *src, void *dst, si
  * they will be for each use. */
 static const struct crypt_xts_kernel *choose_kernel(struct vmm *vmm) {
     struct vmm_vector saved;
-    vmm_vector_begin(&saved, vmm_vector_has_ymm() ? VMM_YMM : VMM_XMM);
+    vmm_vector_begin(&saved, vmm_vector_widest());
     uint32_t features = crypt_cpu_features();
     const struct crypt_xts_kernel *kernel = crypt_xts_kernel_best(features);
     while (kernel != &crypt_xts_kernel_portable && !crypt_xts_kernel_works(kernel)) {
         vmm_log(vmm, "sekisho: this processor's %s instructions give wrong results: not used", kernel->name);
-        features &= kernel == &crypt_xts_kernel_vaes_avx2 ? ~(uint32_t)CRYPT_CPU_VAES : 0;
+        features = crypt_xts_kernel_without(features, kernel);
         kernel = crypt_xts_kernel_best(features);
     }
     vmm_vector_end(&saved);
@@ -83,7 +88,7 @@ static int init_keys(struct product *p) {
     const struct crypt_xts_kernel *kernel = choose_kernel(p->machine.vmm);
     int r = 0;
     for (unsigned i = 0; i < conf->n_keys && !r; i++) {
-        vmm_vector_begin(&saved, kernel->clobbers == CRYPT_YMM ? VMM_YMM : VMM_XMM);
+        vector_begin(&saved, kernel);
         r = crypt_xts_init(&p->key[i].xts, conf->key[i].bytes, conf->key[i].n_bytes, kernel);
         vmm_vector_end(&saved);
         crypt_wipe(conf->key[i].bytes, sizeof conf->key[i].bytes);

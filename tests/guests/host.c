@@ -101,7 +101,7 @@ static uint64_t copy_model(struct vmm_vcpu *vcpu, uint64_t at, bool to_guest) {
 static void clobber(enum vmm_vector_width width) {
     static struct vmm_vector v;
     vmm_vector_begin(&v, width);
-    host_clobber(width == VMM_YMM);
+    host_clobber(width);
     vmm_vector_end(&v);
 }
 

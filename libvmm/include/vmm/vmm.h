@@ -248,14 +248,15 @@ const char *vmm_exit_name(enum vmm_exit_kind kind);
 /* They hold the guest's values while a handler runs, and libvmm itself never touches them. Code that does (a cipher) is
  * bracketed by these two, on one processor, without nesting; *v is the caller's, for the time in between.
  * Context: setup, or any handler. XMM: registers 0-15, 128 bits. YMM: 256 bits, and AVX is usable in between even if
- * the guest has not enabled it; MUST: vmm_vector_has_ymm(). */
-enum vmm_vector_width { VMM_XMM, VMM_YMM };
+ * the guest has not enabled it. ZMM: registers 0-31, 512 bits, and the opmasks, and so is AVX-512. MUST: no wider than
+ * vmm_vector_widest(). */
+enum vmm_vector_width { VMM_XMM, VMM_YMM, VMM_ZMM };
 struct vmm_vector {
-    uint64_t area[2048 / 8] __attribute__((aligned(64))); /* an XSAVE area, standard format, components 1, 2 and 6 */
+    uint64_t area[2752 / 8] __attribute__((aligned(64))); /* an XSAVE area, standard format, components 1, 2, 5 to 7 */
     uint64_t cr0, cr4, xcr0, mask;
     enum vmm_vector_width width;
 };
-bool vmm_vector_has_ymm(void); /* the processor has XSAVE and AVX, whoever has enabled them */
+enum vmm_vector_width vmm_vector_widest(void); /* of the processor, whoever has enabled it; executes CPUID */
 void vmm_vector_begin(struct vmm_vector *v, enum vmm_vector_width width);
 void vmm_vector_end(struct vmm_vector *v);
 
