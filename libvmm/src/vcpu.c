@@ -63,6 +63,12 @@ void vmm_stats(const struct vmm *vmm, uint64_t out_exits[VMM_N_EXITS]) {
     }
 }
 
+uint32_t vmm_cpus(const struct vmm *vmm) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < vmm->n_cpus; i++) n += __atomic_load_n(&vmm->vcpu[i]->running, __ATOMIC_RELAXED);
+    return n;
+}
+
 uint64_t vmm_device_read(hpa_t at, unsigned n_bytes) { return hw_mmio_read(at.v, n_bytes); }
 void vmm_device_write(hpa_t at, unsigned n_bytes, uint64_t value) { hw_mmio_write(at.v, n_bytes, value); }
 uint32_t vmm_port_read(uint16_t port, unsigned n_bytes) { return hw_in(port, n_bytes); }
