@@ -13,7 +13,8 @@
 #define STATUS_KINDS_MAX 24u
 
 /* Counted from STATUS_MSR_FIRST. */
-#define STATUS_SIGNATURE  0u /* STATUS_IS_SEKISHO, the layout's number 1 in its last byte */
+#define STATUS_SIGNATURE                                                                                               \
+    0u /* STATUS_IS_SEKISHO; its last byte counts layouts of these registers, and of enum vmm_exit_kind */
 #define STATUS_VERSION    1u /* up to 8 characters, the first in bits 7:0; the rest 0 */
 #define STATUS_UPTIME_US  2u /* since the guest was put above */
 #define STATUS_PROCESSORS 3u /* that run above it now */
