@@ -48,19 +48,6 @@ void header_close(struct header *h) {
     free(h->image);
 }
 
-bool header_create(const char *path, const void *image, size_t n_bytes) {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
-    if (fd < 0 && errno == EEXIST) return cli_fail("%s: there is such a file already; it stays as it is", path) == 0;
-    if (fd < 0) return cli_fail("%s: %s", path, strerror(errno)) == CLI_GOOD;
-    bool good = file_write(fd, 0, image, n_bytes) && fsync(fd) == 0 && file_sync_folder(path);
-    if (!good) {
-        (void)cli_fail("%s: %s", path, strerror(errno));
-        (void)unlink(path);
-    }
-    close(fd);
-    return good;
-}
-
 static const char *outcome(enum crypt_luks_outcome o) {
     switch (o) {
     case CRYPT_LUKS_NO_SLOT: return "it has no such keyslot that could be opened";

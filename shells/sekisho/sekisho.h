@@ -31,4 +31,13 @@ void sekisho_sleep_init(struct vmm *vmm, const struct sekisho_settings *settings
  * once. Source: Intel SDM Volume 3C, 23.8 "Restrictions on VMX Operation"; APM Volume 2, 15.30.1 "VM_CR MSR". */
 int sekisho_a20_init(struct vmm *vmm);
 
+/* Let the guest's kernel ask what runs below, in the registers of status_regs.h: root only, because code above
+ * privilege level 0 has its #GP first. Writes, and registers that mean nothing, give #GP. *status stays the caller's to
+ * fill, and lives as long as the guest. 0 or negative, and then set-up has been declined. Context: setup; once. */
+struct sekisho_status {
+    uint64_t started_us;
+    uint32_t n_disks; /* [I] */
+};
+int sekisho_status_init(struct vmm *vmm, struct sekisho_status *status);
+
 #endif

@@ -35,6 +35,7 @@ struct product {
     struct part_table table;   /* both for resolve() only */
     struct conf_disk resolved; /* ... which is too large for a stack */
     bool started, failed;      /* set-up is over; a sentence was said */
+    struct sekisho_status status;
     struct dvi_ahci ahci[MAX_CONTROLLERS];
     struct dvi_ata ata[MAX_CONTROLLERS];
 };
@@ -177,6 +178,7 @@ static const struct dvi_policy *policy_for(void *cookie, const struct dvi_disk_i
         vmm_log(p->machine.vmm, "sekisho: disk %s (serial %s) on port %u: %s%s", id->model, id->serial, id->port,
                 i < 0 ? "no section of sekisho.conf, clear" : "section ", i < 0 ? "" : p->conf->disk[i].name);
     if (i < 0) return NULL;
+    if (!p->started) p->status.n_disks++;
     p->found[i] = true;
     return names_partition(&p->conf->disk[i]) ? partitions_policy(p, (unsigned)i, id) : &p->policy[i];
 }
@@ -268,7 +270,7 @@ int sekisho_setup(struct vmm *vmm, void *arg) {
         return -1;
     }
     sekisho_sleep_init(vmm, s);
-    if (sekisho_a20_init(vmm)) return -1;
+    if (sekisho_a20_init(vmm) || sekisho_status_init(vmm, &p->status)) return -1;
     int r = init_controllers(p);
     if (r) release_controllers(p);
     p->started = true;

@@ -172,7 +172,8 @@ static int setup(struct vmm *vmm, void *arg) {
     host.pass_handle = vmm_mmio_trap(vmm, gpa(HOST_PASS), VMM_PAGE_BYTES, pass, NULL);
     if (host.pass_handle < 0 || vmm_mmio_trap(vmm, gpa(HOST_MMIO), HOST_MMIO_BYTES, mmio, host.mmio) < 0 ||
         vmm_pio_trap(vmm, HOST_PORT, HOST_PORTS, port, host.ports) ||
-        vmm_msr_trap(vmm, HOST_MSR, latch, &host.msr[0]) || vmm_msr_trap(vmm, HOST_MSR_OUTSIDE, latch, &host.msr[1]) ||
+        vmm_msr_trap(vmm, HOST_MSR, 1, latch, &host.msr[0]) ||
+        vmm_msr_trap(vmm, HOST_MSR_OUTSIDE, 1, latch, &host.msr[1]) ||
         vmm_cpuid_hook(vmm, HOST_LEAF, HOST_LEAVES, leaf, NULL) ||
         vmm_hypercall_hook(vmm, HOST_CALL, HOST_CALLS, 0, call, NULL) ||
         vmm_hypercall_hook(vmm, HOST_USER, 1, 3, user_call, NULL)) {

@@ -108,9 +108,11 @@ int vmm_pio_trap(struct vmm *vmm, uint16_t first, uint16_t n, vmm_trap_fn *fn, v
  * is trapped already, and nothing has changed; or a processor does not answer, and it must not be used. */
 int vmm_pio_move(struct vmm *vmm, uint16_t from, uint16_t to) VMM_MUST_CHECK;
 
-/* One model-specific register: access->addr is its number, n_bytes is 8. VMM_PASS accesses the machine's register, and
- * gives the guest #GP where the machine does. Context: setup. */
-int vmm_msr_trap(struct vmm *vmm, uint32_t msr, vmm_trap_fn *fn, void *cookie) VMM_MUST_CHECK;
+/* Model-specific registers [first, first + n), existing ones or not: access->addr is the number, n_bytes is 8. VMM_PASS
+ * accesses the machine's register, and gives the guest #GP where the machine does. Only the guest's kernel gets here:
+ * #GP by privilege comes first. Context: setup. Source: APM Volume 2, 15.11 "MSR Intercepts"; Intel SDM Volume 3C,
+ * 25.1.1 "Relative Priority of Faults and VM Exits", 25.1.3 "Instructions That Cause VM Exits Conditionally". */
+int vmm_msr_trap(struct vmm *vmm, uint32_t first, uint32_t n, vmm_trap_fn *fn, void *cookie) VMM_MUST_CHECK;
 
 /* CPUID leaves [first, first + n). fn sees the machine's answer in *regs and may change it. The first such hook makes
  * every CPUID exit; without one none does. Context: setup. */
@@ -242,6 +244,9 @@ enum vmm_exit_kind {
 /* Exits by cause since launch, summed over all processors. Any context; approximate while they run. */
 void vmm_stats(const struct vmm *vmm, uint64_t out_exits[VMM_N_EXITS]);
 const char *vmm_exit_name(enum vmm_exit_kind kind);
+/* Processors that run below us now, the launching one included; those that wait for a start-up IPI are not counted.
+ * Any context. */
+uint32_t vmm_cpus(const struct vmm *vmm);
 
 /* ---- vector registers ------------------------------------------------------------------------------------------- */
 
