@@ -7,6 +7,7 @@ enum cli_exit {
     CLI_GOOD = 0,
     CLI_FAILED = 1, /* refused, or failed */
     CLI_USAGE = 2,  /* not called as --help says */
+    CLI_ABSENT = 3, /* status: Sekisho does not run below */
 };
 
 /* "sekisho: ..." and a new line, on the standard error. Returns code, to be returned further. */

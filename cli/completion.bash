@@ -6,14 +6,15 @@ _sekisho() {
     --pbkdf) choices="pbkdf2 argon2id" ;;
     --key-size) choices="256 512" ;;
     --slot | --iter-time | --pbkdf-memory) return ;;
-    --*-file | --header | --journal | --against) ;;
+    --*-file | --header | --journal | --against | --esp | --partition) ;;
     *)
+        local names=$("$program" "${COMP_WORDS[1]}" --help 2>/dev/null | awk '/^  [a-z]/ { print $2 }')
         if ((COMP_CWORD == 1)); then
             choices="$("$program" --help | awk '/^  [a-z]/ && !seen[$1]++ { print $1 }') --help --version"
-        elif ((COMP_CWORD == 2)); then
-            choices="$("$program" "$before" --help 2>/dev/null | awk '/^  [a-z]/ { print $2 }') --help"
+        elif ((COMP_CWORD == 2)) && [[ $names ]]; then
+            choices="$names --help"
         elif [[ $word == -* ]]; then
-            choices=$("$program" "${COMP_WORDS[1]}" "${COMP_WORDS[2]}" --help 2>/dev/null | awk '/^  --/ { print $1 }')
+            choices=$("$program" "${COMP_WORDS[1]}" ${names:+"${COMP_WORDS[2]}"} --help 2>/dev/null | awk '/^  --/ { print $1 }')
         fi
         ;;
     esac

@@ -19,7 +19,7 @@ const struct crypt_xts_kernel *header_kernel(void) {
     uint32_t features = crypt_cpu_features();
     const struct crypt_xts_kernel *kernel = crypt_xts_kernel_best(features);
     while (kernel != &crypt_xts_kernel_portable && !crypt_xts_kernel_works(kernel)) {
-        features &= kernel == &crypt_xts_kernel_vaes_avx2 ? ~(uint32_t)CRYPT_CPU_VAES : 0;
+        features = crypt_xts_kernel_without(features, kernel);
         kernel = crypt_xts_kernel_best(features);
     }
     return kernel;
@@ -46,19 +46,6 @@ bool header_open(struct header *h, const char *path, bool writable) {
 void header_close(struct header *h) {
     if (h->fd >= 0) close(h->fd);
     free(h->image);
-}
-
-bool header_create(const char *path, const void *image, size_t n_bytes) {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
-    if (fd < 0 && errno == EEXIST) return cli_fail("%s: there is such a file already; it stays as it is", path) == 0;
-    if (fd < 0) return cli_fail("%s: %s", path, strerror(errno)) == CLI_GOOD;
-    bool good = file_write(fd, 0, image, n_bytes) && fsync(fd) == 0 && file_sync_folder(path);
-    if (!good) {
-        (void)cli_fail("%s: %s", path, strerror(errno));
-        (void)unlink(path);
-    }
-    close(fd);
-    return good;
 }
 
 static const char *outcome(enum crypt_luks_outcome o) {

@@ -24,10 +24,6 @@ struct header {
 bool header_open(struct header *h, const char *path, bool writable);
 void header_close(struct header *h);
 
-/* Make the new file path of image [n_bytes]; true once file and folder entry will stay. Whatever has that name stays
- * as it is: false after a message. */
-bool header_create(const char *path, const void *image, size_t n_bytes);
-
 /* The volume key, by a passphrase that is taken in (three times, if a person types it).
  *   slot    only this one, or CRYPT_LUKS_ANY_SLOT
  *   except  a slot that does not count, or CRYPT_LUKS_ANY_SLOT

@@ -6,6 +6,7 @@
 #include "cli.h"
 #include "command.h"
 #include "cost.h"
+#include "file.h"
 #include "header.h"
 
 #define ITER_TIME_MAX 600000u
@@ -105,7 +106,7 @@ static int make(struct header *h, unsigned version, const struct secret *key, co
     const struct crypt_luks_volume v = {version, key->p, key->n_bytes};
     int err = crypt_luks_format(&c->edit, &v, first);
     if (err) return done(h, err);
-    return header_create(h->path, h->image, h->n_bytes) ? CLI_GOOD : CLI_FAILED;
+    return file_create(h->path, h->image, h->n_bytes) ? CLI_GOOD : CLI_FAILED;
 }
 
 int luks_format(const char *file, const struct options *o) {

@@ -6,50 +6,53 @@
 #include "cli.h"
 #include "command.h"
 
-#define NEW_KEY                                                                                                        \
-    (OPTION_BIT(OPTION_PBKDF) | OPTION_BIT(OPTION_PBKDF_MEMORY) | OPTION_BIT(OPTION_ITER_TIME) |                       \
-     OPTION_BIT(OPTION_KEY_FILE))
-#define CHANGE (NEW_KEY | OPTION_BIT(OPTION_NEW_KEY_FILE) | OPTION_BIT(OPTION_SLOT))
-#define FORMAT (NEW_KEY | OPTION_BIT(OPTION_TYPE) | OPTION_BIT(OPTION_KEY_SIZE) | OPTION_BIT(OPTION_VOLUME_KEY_FILE))
-#define DISK                                                                                                           \
-    (OPTION_BIT(OPTION_HEADER) | OPTION_BIT(OPTION_KEY_FILE) | OPTION_BIT(OPTION_VOLUME_KEY_FILE) |                    \
-     OPTION_BIT(OPTION_JOURNAL))
-#define CONVERT (DISK | OPTION_BIT(OPTION_FORCE) | OPTION_BIT(OPTION_YES))
+#define TAKES(option) (1u << OPTION_##option)
+#define NEW_KEY       (TAKES(PBKDF) | TAKES(PBKDF_MEMORY) | TAKES(ITER_TIME) | TAKES(KEY_FILE))
+#define CHANGE        (NEW_KEY | TAKES(NEW_KEY_FILE) | TAKES(SLOT))
+#define FORMAT        (NEW_KEY | TAKES(TYPE) | TAKES(KEY_SIZE) | TAKES(VOLUME_KEY_FILE))
+#define DISK          (TAKES(HEADER) | TAKES(KEY_FILE) | TAKES(VOLUME_KEY_FILE) | TAKES(JOURNAL))
+#define CONVERT       (DISK | TAKES(FORCE) | TAKES(YES))
+#define BOOT          (TAKES(ESP) | TAKES(DRY_RUN))
 #define CONVERT_DETAILS                                                                                                \
     "Not while it is mounted, nor below Sekisho. It may be interrupted at any time, by a power cut too:\n"             \
     "the same command goes on. The journal must then be where it was; not in memory, nor on DISK.\n"                   \
     "Have a backup all the same.\n"
-#define VERIFY_DETAILS                                                                                                 \
-    "It says whether all of it looks like ciphertext and begins, decrypted, with a known file system.\n"               \
-    "That the data are right, only --against can say.\n"
 
 static const struct command commands[] = {
     {"luks", "format", "FILE", FORMAT, luks_format, "make a header with a new volume key and one passphrase",
      "FILE must not exist. It is useless without a passphrase, and the disk without it: keep a copy elsewhere.\n"},
     {"luks", "add", "FILE", CHANGE, luks_add, "let one more passphrase open the volume", NULL},
-    {"luks", "remove", "FILE", OPTION_BIT(OPTION_KEY_FILE) | OPTION_BIT(OPTION_SLOT), luks_remove,
-     "take a passphrase away",
+    {"luks", "remove", "FILE", TAKES(KEY_FILE) | TAKES(SLOT), luks_remove, "take a passphrase away",
      "Without --slot: the passphrase that is given. With it: that keyslot's; one that stays must be given.\n"
      "Copies of FILE made earlier still open with it.\n"},
     {"luks", "change", "FILE", CHANGE, luks_change, "put another passphrase in the place of one", NULL},
     {"luks", "info", "FILE", 0, luks_info, "what a header says", NULL},
     {"disk", "encrypt", "DISK", CONVERT, disk_encrypt, "encrypt a disk or partition in place", CONVERT_DETAILS},
     {"disk", "decrypt", "DISK", CONVERT, disk_decrypt, "decrypt one in place", CONVERT_DETAILS},
-    {"disk", "verify", "DISK", DISK | OPTION_BIT(OPTION_AGAINST), disk_verify,
-     "read all of an encrypted one, and say what it holds", VERIFY_DETAILS},
+    {"disk", "verify", "DISK", DISK | TAKES(AGAINST), disk_verify,
+     "read all of an encrypted one, and say what it holds",
+     "It says whether all of it looks like ciphertext and begins, decrypted, with a known file system.\n"
+     "That the data are right, only --against can say.\n"},
     {"conf", "check", "FILE", 0, conf_check, "read a sekisho.conf as the boot does", NULL},
+    {"install", "", "FOLDER", BOOT | TAKES(PARTITION), install,
+     "put Sekisho before the system that starts now, or upgrade it",
+     "FOLDER has sekisho.efi, sekisho.conf and the files that names. They go to EFI/sekisho on the EFI system\n"
+     "partition; a boot entry for them becomes the first one, and what was first is next.\n"},
+    {"uninstall", "", "", BOOT, uninstall, "start without it again; configuration and keys stay", NULL},
+    {"status", "", "", 0, status, "does Sekisho run below this system? for root, with the kernel's module msr", NULL},
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 
 static void help(const char *group) {
     printf("usage: sekisho COMMAND ... [OPTIONS]; sekisho COMMAND --help says more\n\n");
     for (const struct command *c = commands; c < commands + N_COMMANDS; c++)
-        if (!group || strcmp(group, c->group) == 0) printf("  %s %-8s%-6s%s\n", c->group, c->name, c->operand, c->help);
-    printf("\nExit code: 0 good, 1 refused or failed, 2 not called as described.\n");
+        if (!group || strcmp(group, c->group) == 0)
+            printf("  %s %-*s %-6s %s\n", c->group, 12 - (int)strlen(c->group), c->name, c->operand, c->help);
+    printf("\nExit code: 0 good, 1 refused or failed, 2 not called as described; of status, 3 is no.\n");
 }
 
 static void help_command(const struct command *c) {
-    printf("usage: sekisho %s %s %s [OPTIONS]: %s\n\n", c->group, c->name, c->operand, c->help);
+    printf("usage: sekisho %s%s%s %s [OPTIONS]: %s\n\n", c->group, c->name[0] ? " " : "", c->name, c->operand, c->help);
     if (c->details) printf("%s\n", c->details);
     options_help(c->options);
 }
@@ -62,7 +65,8 @@ static int run(const struct command *c, int argc, char **argv) {
         help_command(c);
         return CLI_GOOD;
     }
-    if (n_operands != 1) return cli_usage("%s %s takes one %s; see --help", c->group, c->name, c->operand);
+    if (n_operands != (c->operand[0] != '\0'))
+        return cli_usage("%s %s takes %s; see --help", c->group, c->name, c->operand[0] ? "one operand" : "none");
     return c->run(argv[1], &o);
 }
 
@@ -81,6 +85,7 @@ static int dispatch(int argc, char **argv) {
     }
     for (const struct command *c = commands; c < commands + N_COMMANDS; c++) {
         if (strcmp(argv[1], c->group) != 0) continue;
+        if (!c->name[0]) return run(c, argc - 1, argv + 1);
         group_exists = true;
         if (argc > 2 && strcmp(argv[2], c->name) == 0) return run(c, argc - 2, argv + 2);
     }

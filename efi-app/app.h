@@ -7,8 +7,10 @@
 #include <efipciio.h>
 #include <stdbool.h>
 
-/* console.c: the firmware's console, which is screen and serial line as its settings say */
-void con_init(EFI_SYSTEM_TABLE *st);
+/* console.c: the firmware's console, which is screen and serial line as its settings say. typed: gets what the firmware
+ * gives for keys, from here on. */
+struct traces;
+void con_init(EFI_SYSTEM_TABLE *st, struct traces *typed);
 /* Lines from here on go to the serial port too, unless the firmware's console does that, or there is none. */
 void con_add_serial(uint16_t port);
 void con_print(const char *text);                           /* as it stands, ASCII or UTF-8; \n starts a line */

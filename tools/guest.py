@@ -32,11 +32,12 @@ ARCHITECTURES = {
     "i386": Architecture("linux-image-686-pae", "i386-linux-gnu", "lib/ld-linux.so.2", "-m32"),
 }
 PACKAGES = ["busybox-static", "e2fsprogs", "libc6", "libext2fs2", "libcom-err2", "libblkid1", "libuuid1",
-            "libc6-dev", "libgcc-12-dev", "linux-libc-dev"]  # the last three: to build gt
-PROGRAMS = ["sbin/mke2fs", "sbin/e2fsck"]
+            "efibootmgr", "libefiboot1", "libefivar1", "libpopt0", "libc6-dev", "libgcc-12-dev", "linux-libc-dev"]  # the last three: to build gt
+PROGRAMS = ["sbin/mke2fs", "sbin/e2fsck", "bin/efibootmgr"]
 # What the jobs need; dependencies are found from the modules themselves. crc32c is ext4's, but only by request.
 MODULES = ["ahci", "ata_piix", "sd_mod", "crc32c_generic", "ext4", "vfat", "nls_ascii", "nls_cp437", "virtio_pci",
            "virtio_blk"]
+LATER_MODULES = ["efivarfs", "msr"]  # loaded by the jobs that want them
 APT_CONF = """\
 APT::Architecture "{arch}";
 APT::Architectures "{arch}";
@@ -147,7 +148,7 @@ def unpack(debs):
     return root
 
 
-def module_files(root, names=MODULES):
+def module_files(root, names):
     """Paths of these modules and what they depend on, in loading order."""
     files = {p.stem.replace("-", "_"): p for p in root.glob("lib/modules/*/kernel/**/*.ko")}
     order = []
@@ -250,9 +251,10 @@ def initramfs(root, arch, scratch):
     cpio.file(str(loader), libraries.pop(loader.name).read_bytes(), 0o755)
     for name, path in sorted(libraries.items()):
         cpio.file(f"lib/{triplet}/{name}", path.read_bytes(), 0o755)
-    modules = module_files(root)
-    for number, path in enumerate(modules):
+    for number, path in enumerate(module_files(root, MODULES)):
         cpio.file(f"modules/{number:02}-{path.name}", path.read_bytes())
+    for path in module_files(root, LATER_MODULES):
+        cpio.file(f"modules/later/{path.name}", path.read_bytes())
     return gzip.compress(cpio.finish(), 6, mtime=0)
 
 

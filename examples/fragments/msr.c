@@ -13,4 +13,4 @@ static enum vmm_verdict on_hwcr(struct vmm_vcpu *vcpu, void *cookie, struct vmm_
 
 int trap_hwcr(struct vmm *vmm);
 
-int trap_hwcr(struct vmm *vmm) { return vmm_msr_trap(vmm, MSR_HWCR, on_hwcr, NULL); }
+int trap_hwcr(struct vmm *vmm) { return vmm_msr_trap(vmm, MSR_HWCR, 1, on_hwcr, NULL); }

@@ -8,9 +8,11 @@
 #define CPUID_1_ECX_AVX     (UINT32_C(1) << 28)
 #define CPUID_1_ECX_RDRAND  (UINT32_C(1) << 30)
 #define CPUID_7_EBX_AVX2    (UINT32_C(1) << 5)
+#define CPUID_7_EBX_AVX512F (UINT32_C(1) << 16)
 #define CPUID_7_EBX_RDSEED  (UINT32_C(1) << 18)
 #define CPUID_7_ECX_VAES    (UINT32_C(1) << 9)
-#define XCR0_SSE_AVX        UINT32_C(6) /* bits 1 and 2 */
+#define XCR0_SSE_AVX        UINT32_C(0x06) /* bits 1 and 2 */
+#define XCR0_AVX512         UINT32_C(0xe0) /* bits 5 to 7: opmasks, upper halves of ZMM0-15, ZMM16-31 */
 
 struct cpuid {
     uint32_t eax, ebx, ecx, edx;
@@ -44,5 +46,6 @@ uint32_t crypt_cpu_features(void) {
     if (!(leaf7.ebx & CPUID_7_EBX_AVX2) || !ymm_enabled(ecx1)) return f;
     f |= CRYPT_CPU_AVX2;
     if (leaf7.ecx & CPUID_7_ECX_VAES) f |= CRYPT_CPU_VAES;
+    if (leaf7.ebx & CPUID_7_EBX_AVX512F && (xcr0_low() & XCR0_AVX512) == XCR0_AVX512) f |= CRYPT_CPU_AVX512;
     return f;
 }

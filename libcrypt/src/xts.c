@@ -5,12 +5,20 @@
 #include "xts_kernel.h"
 
 const struct crypt_xts_kernel *crypt_xts_kernel_best(uint32_t features) {
-    const struct crypt_xts_kernel *fastest_first[] = {&crypt_xts_kernel_vaes_avx2, &crypt_xts_kernel_aesni};
+    const struct crypt_xts_kernel *fastest_first[] = {&crypt_xts_kernel_vaes_avx512, &crypt_xts_kernel_vaes_avx2,
+                                                      &crypt_xts_kernel_aesni};
     for (size_t i = 0; i < sizeof fastest_first / sizeof fastest_first[0]; i++) {
         uint32_t needs = fastest_first[i]->needs;
         if ((features & needs) == needs) return fastest_first[i];
     }
     return &crypt_xts_kernel_portable;
+}
+
+/* The one that sets it apart from the slower kernels is the last of its needs. */
+uint32_t crypt_xts_kernel_without(uint32_t features, const struct crypt_xts_kernel *kernel) {
+    uint32_t last = kernel->needs;
+    while (last & (last - 1)) last &= last - 1;
+    return features & ~last;
 }
 
 /* Without a branch on the data, as for anything secret. */
@@ -37,13 +45,6 @@ int crypt_xts_init(struct crypt_xts *x, const void *key, size_t key_bytes, const
 
 void crypt_xts_wipe(struct crypt_xts *x) { crypt_wipe(x, sizeof *x); }
 
-static void number_units(struct crypt_xts_batch *b, uint64_t unit) {
-    for (size_t i = 0; i < CRYPT_XTS_BATCH_UNITS; i++) {
-        uint64_t number[2] = {unit + i, 0}; /* little-endian, as the machine is */
-        memcpy(b->tweak[i], number, sizeof number);
-    }
-}
-
 typedef void batch_fn(const struct crypt_xts *x, struct crypt_xts_batch *b, const uint8_t *src, uint8_t *dst, size_t n);
 
 static void run(const struct crypt_xts *x, batch_fn *batch, uint64_t unit, const uint8_t *src, uint8_t *dst,
@@ -51,7 +52,8 @@ static void run(const struct crypt_xts *x, batch_fn *batch, uint64_t unit, const
     struct crypt_xts_batch b;
     while (n_units > 0) {
         size_t n = n_units < CRYPT_XTS_BATCH_UNITS ? n_units : CRYPT_XTS_BATCH_UNITS;
-        number_units(&b, unit);
+        b.number[0] = unit;
+        b.number[1] = 0;
         batch(x, &b, src, dst, n);
         unit += n;
         src += n * CRYPT_XTS_UNIT_BYTES;

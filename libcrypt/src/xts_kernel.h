@@ -9,14 +9,11 @@
 /* The secrets of one kernel call outside registers and the context: kept together, so that one wipe at the end of an
  * operation finds them all. Kernels keep nothing secret in locals that may end up in memory.
  *
- * The kernel operations encrypt and decrypt take n = 1 .. CRYPT_XTS_BATCH_UNITS data units and may process (but not
- * use) all of tweak. */
+ * The kernel operations encrypt and decrypt take n = 1 .. CRYPT_XTS_BATCH_UNITS data units. */
 struct crypt_xts_batch {
-    _Alignas(32) uint8_t tweak[CRYPT_XTS_BATCH_UNITS][16]; /* in: each unit's number; the kernel encrypts it in place */
-    union {
-        _Alignas(32) uint8_t block[8][16];
-        uint8_t pair[8][32];
-    } even, odd; /* the kernel's own: tweaks of the blocks at hand, and of those that follow */
+    _Alignas(64) uint8_t tweak[CRYPT_XTS_BATCH_UNITS][16]; /* the kernel's own: of the units */
+    uint8_t block[CRYPT_XTS_UNIT_BYTES / 16][16]; /* the kernel's own: of blocks at hand and of the next ones */
+    uint64_t number[2]; /* in: of the first unit, 128 bits; its low half plus n does not wrap */
 };
 
 #endif

@@ -68,13 +68,12 @@ static void group(bitslice_fn *bitslice, const struct crypt_xts *x, struct block
 }
 
 /* Not inlined, so that what it leaves on the stack lies below its callers' frames, where they wipe it. */
-__attribute__((noinline)) static void units(bitslice_fn *bitslice, const struct crypt_xts *x,
-                                            uint8_t (*tweak)[BLOCK_BYTES], const uint8_t *src, uint8_t *dst,
-                                            size_t n_units) {
+__attribute__((noinline)) static void units(bitslice_fn *bitslice, const struct crypt_xts *x, const uint64_t number[2],
+                                            const uint8_t *src, uint8_t *dst, size_t n_units) {
     struct block first[GROUP_BLOCKS], t[GROUP_BLOCKS];
     for (size_t u = 0; u < n_units; u++) {
         if (u % GROUP_BLOCKS == 0) {
-            memcpy(first, &tweak[u], sizeof first);
+            for (size_t i = 0; i < GROUP_BLOCKS; i++) first[i] = (struct block){number[0] + u + i, number[1]};
             cipher(br_aes_ct64_bitslice_encrypt, x->n_rounds, x->slices.tweak, first);
         }
         struct block next = first[u % GROUP_BLOCKS];
@@ -93,12 +92,12 @@ __attribute__((noinline)) static void units(bitslice_fn *bitslice, const struct 
 /* The functions above, and BearSSL's, leave tweaks and cipher states on the stack. Against the time four blocks take,
  * clearing it once per batch costs nothing. */
 static void encrypt(const struct crypt_xts *x, struct crypt_xts_batch *b, const uint8_t *src, uint8_t *dst, size_t n) {
-    units(br_aes_ct64_bitslice_encrypt, x, b->tweak, src, dst, n);
+    units(br_aes_ct64_bitslice_encrypt, x, b->number, src, dst, n);
     crypt_wipe_stack();
 }
 
 static void decrypt(const struct crypt_xts *x, struct crypt_xts_batch *b, const uint8_t *src, uint8_t *dst, size_t n) {
-    units(br_aes_ct64_bitslice_decrypt, x, b->tweak, src, dst, n);
+    units(br_aes_ct64_bitslice_decrypt, x, b->number, src, dst, n);
     crypt_wipe_stack();
 }
 

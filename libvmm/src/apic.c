@@ -179,5 +179,5 @@ static enum vmm_verdict x2apic_write(struct vmm_vcpu *vcpu, void *cookie, struct
 int vmm_apic_init(struct vmm *vmm) {
     vmm->apic_base = hw_rdmsr(MSR_APIC_BASE) & APIC_BASE_ADDR;
     int r = vmm_mmio_trap_writes(vmm, gpa(vmm->apic_base), VMM_PAGE_BYTES, xapic_write, NULL);
-    return r < 0 ? r : vmm_msr_trap(vmm, MSR_X2APIC_ICR, x2apic_write, NULL);
+    return r < 0 ? r : vmm_msr_trap(vmm, MSR_X2APIC_ICR, 1, x2apic_write, NULL);
 }

@@ -20,15 +20,29 @@ static bool same_context(const struct vmm_context *a, const struct vmm_context *
 typedef uint64_t code_word __attribute__((aligned(1))); /* instructions lie anywhere */
 
 static bool still_holds(const struct code_entry *e, const struct vmm_vcpu *vcpu) {
-    if (e->n_tables == 0 || e->rip != vcpu->rip || !same_context(&e->at, &vcpu->at)) return false;
-    for (unsigned i = 0; i < e->n_tables; i++)
+    if (e->rip != vcpu->rip || !e->valid || !same_context(&e->at, &vcpu->at)) return false;
+#pragma GCC unroll 5
+    for (unsigned i = 0; i < CODE_TABLES; i++)
         if (__atomic_load_n(e->table_entry[i], __ATOMIC_RELAXED) != e->table_value[i]) return false;
     const code_word *now = (const void *)e->bytes_at;
     return !((now[0] ^ e->bytes[0]) & e->mask[0]) && !((now[1] ^ e->bytes[1]) & e->mask[1]);
 }
 
+static unsigned set_of(uint64_t rip) { return (unsigned)((rip ^ rip >> 5 ^ rip >> 12) % CODE_SETS); }
+
+static const struct vmm_insn *find(const struct vmm_vcpu *vcpu) {
+    const struct code_entry *set = vcpu->code[set_of(vcpu->rip)];
+    for (unsigned way = 0; way < CODE_WAYS; way++)
+        if (still_holds(&set[way], vcpu)) return &set[way].insn;
+    return NULL;
+}
+
+/* An entry of the same instruction that holds no longer, or the one whose turn it is. */
 static struct code_entry *entry_for(struct vmm_vcpu *vcpu) {
-    return &vcpu->code[(vcpu->rip ^ vcpu->rip >> 5 ^ vcpu->rip >> 12) % CODE_ENTRIES];
+    unsigned set = set_of(vcpu->rip);
+    for (unsigned way = 0; way < CODE_WAYS; way++)
+        if (vcpu->code[set][way].rip == vcpu->rip) return &vcpu->code[set][way];
+    return &vcpu->code[set][vcpu->code_next[set]++ % CODE_WAYS];
 }
 
 /* Read an instruction's bytes by the page tables: how many, 0 with a fault queued. first: the walk of its first page.
@@ -57,32 +71,31 @@ static unsigned fetch(struct vmm_vcpu *vcpu, uint8_t out[16], struct walk_result
 
 static void keep(struct vmm_vcpu *vcpu, struct code_entry *e, const uint8_t bytes[16], const struct walk_result *w) {
     uint64_t at = w->gpa.v;
-    e->n_tables = 0;
     if (w->n_tables == 0 || (at & VMM_PAGE_MASK) > VMM_PAGE_BYTES - 16 || !vmm_is_ram(vcpu->vmm, at, 16)) return;
     if (!(vcpu->at.efer & BIT(10))) return; /* LMA: only tables of 8-byte entries are kept */
     e->rip = vcpu->rip;
     e->at = vcpu->at;
-    for (unsigned i = 0; i < w->n_tables; i++) {
-        e->table_entry[i] = w->entry[i];
-        e->table_value[i] = w->value[i];
+    for (unsigned i = 0; i < CODE_TABLES; i++) {
+        e->table_entry[i] = i < w->n_tables ? w->entry[i] : &e->table_value[i];
+        e->table_value[i] = i < w->n_tables ? w->value[i] : 0;
     }
     e->bytes_at = hw_direct(at);
     memcpy(e->bytes, bytes, 16);
     unsigned n = e->insn.n_bytes;
     e->mask[0] = n >= 8 ? UINT64_MAX : BIT(8 * n) - 1;
     e->mask[1] = n > 8 ? BIT(8 * (n - 8)) - 1 : 0;
-    e->n_tables = w->n_tables;
+    e->valid = true;
 }
 
-const struct vmm_insn *vmm_insn_at_rip(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
-    struct code_entry *e = entry_for(vcpu);
-    if (still_holds(e, vcpu)) return &e->insn;
+/* Apart from the short way, whose stack frame stays small. */
+static __attribute__((noinline)) const struct vmm_insn *learn(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
     uint8_t bytes[16] = {0};
     struct walk_result w = {.n_tables = 0};
     unsigned n = vcpu->vmm->ops->insn_bytes(vcpu, bytes);
     if (n == 0) n = fetch(vcpu, bytes, &w);
     if (n == 0) return NULL;
-    e->n_tables = 0;
+    struct code_entry *e = entry_for(vcpu);
+    e->valid = false;
     int r = vmm_insn_decode(bytes, n, vmm_mode(vcpu), &e->insn);
     if (r == 0) {
         keep(vcpu, e, bytes, &w);
@@ -93,4 +106,9 @@ const struct vmm_insn *vmm_insn_at_rip(struct vmm_vcpu *vcpu, const struct vmm_e
             exit->raw[2]);
     vmm_inject(vcpu, r == VMM_INSN_E_INVALID ? VECTOR_UD : VECTOR_GP, 0);
     return NULL;
+}
+
+const struct vmm_insn *vmm_insn_at_rip(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
+    const struct vmm_insn *known = find(vcpu);
+    return known ? known : learn(vcpu, exit);
 }

@@ -19,12 +19,13 @@
 
 static uint64_t ones(unsigned n_bytes) { return UINT64_MAX >> (64 - 8 * n_bytes); }
 
-/* One naturally aligned access that does not cross a page. Non-zero: an event was queued. */
-static int physical(struct vmm_vcpu *vcpu, struct vmm_access *a) {
-    const struct vmm_hook *hook = vmm_hook_find(&vcpu->vmm->mmio, a->addr);
+/* One naturally aligned access that does not cross a page, and whose place this hook traps, if any. Non-zero: an event
+ * was queued. */
+static inline int trapped(struct vmm_vcpu *vcpu, const struct vmm_hook *hook, struct vmm_access *a) {
     enum vmm_verdict verdict = VMM_PASS;
-    if (hook)
-        verdict = vmm_call_trap(vcpu, hook, a);
+    if (hook) verdict = vmm_call_trap(vcpu, hook, a);
+    if (verdict == VMM_HANDLED)
+        return 0;
     else if (!vmm_is_reachable(vcpu->vmm, a->addr, a->n_bytes))
         verdict = VMM_SKIP;
     switch (verdict) {
@@ -38,6 +39,10 @@ static int physical(struct vmm_vcpu *vcpu, struct vmm_access *a) {
     case VMM_INJECT: return 1;
     default: return 0;
     }
+}
+
+static int physical(struct vmm_vcpu *vcpu, struct vmm_access *a) {
+    return trapped(vcpu, vmm_hook_find(&vcpu->vmm->mmio, a->addr), a);
 }
 
 /* Any width and alignment within one page, in naturally aligned pieces; little-endian. */
@@ -173,33 +178,30 @@ static bool single_operand(const struct vmm_insn *insn) {
     return insn->op == VMM_INSN_OP_MOV || insn->op == VMM_INSN_OP_MOVZX || insn->op == VMM_INSN_OP_MOVSX;
 }
 
-/* What drivers do with registers nearly always: a plain, naturally aligned load or store of a general register, at the
- * place the processor has just translated. The general way does the same with more steps. False: not of this kind. */
+/* What drivers do with registers nearly always: a plain, naturally aligned load or store, at the place the processor
+ * has just translated: segment and page allowed it. At the start of a page the operand may have begun in the page
+ * before. The general way does the same with more steps. False: not of this kind. */
 static bool plain_move(struct vmm_vcpu *vcpu, const struct vmm_exit *exit, const struct vmm_insn *insn) {
     unsigned n_bytes = insn->operand_bytes;
     uint64_t at = exit->mmio.gpa.v;
-    bool write = insn->dst.kind == VMM_INSN_MEM;
-    uint8_t reg = write ? insn->src.kind : insn->dst.kind;
-    if (exit->kind == VMM_EXIT_PIO || insn->op != VMM_INSN_OP_MOV || reg != VMM_INSN_GPR || (at & (n_bytes - 1)))
-        return false;
-    if (write != exit->mmio.write || n_bytes < 4) return false;
-    uint64_t linear; /* an operand that begins in the page before faults at the start of this one */
-    if (linear_of(vcpu, (enum vmm_seg)insn->seg, vmm_insn_offset(insn, vcpu->gpr, vcpu->rip), n_bytes, &linear))
-        return true;
-    if ((linear ^ at) & VMM_PAGE_MASK) return false;
+    bool write = exit->mmio.write;
+    if (insn->plain != (write ? VMM_INSN_PLAIN_STORE : VMM_INSN_PLAIN_LOAD))
+        return false; /* so it is not about a port */
+    if ((at & (n_bytes - 1)) || !(at & VMM_PAGE_MASK)) return false;
     struct vmm_access a = {.addr = at, .n_bytes = (uint8_t)n_bytes, .write = write};
-    if (write) a.value = vcpu->gpr[insn->src.n] & ones(n_bytes);
-    if (physical(vcpu, &a)) return true;
-    if (!write) vcpu->gpr[insn->dst.n] = a.value & ones(n_bytes); /* a 32-bit register clears its upper half */
+    uint64_t mask = n_bytes == 8 ? UINT64_MAX : UINT32_MAX;
+    if (write) a.value = vcpu->gpr[insn->src.n] & mask;
+    if (trapped(vcpu, exit->mmio.hook, &a)) return true;
+    if (!write) vcpu->gpr[insn->dst.n] = a.value & mask; /* a 32-bit register clears its upper half */
     vcpu->rip += insn->n_bytes;
     if (vmm_mode(vcpu) != VMM_INSN_64) vcpu->rip &= UINT32_MAX;
     vmm_finish_insn(vcpu);
     return true;
 }
 
-void vmm_emulate(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
-    const struct vmm_insn *at_rip = vmm_insn_at_rip(vcpu, exit);
-    if (!at_rip || plain_move(vcpu, exit, at_rip)) return;
+/* Apart from the short way, whose stack frame stays small. */
+static __attribute__((noinline)) void general(struct vmm_vcpu *vcpu, const struct vmm_exit *exit,
+                                              const struct vmm_insn *at_rip) {
     struct vmm_insn_env env = {.ctx = vcpu,
                                .gpr = vcpu->gpr,
                                .rip = &vcpu->rip,
@@ -220,4 +222,9 @@ void vmm_emulate(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
     vcpu->operand = NULL;
     if (r == VMM_INSN_DONE || (r == VMM_INSN_AGAIN && step)) vmm_finish_insn(vcpu);
     if (r == VMM_INSN_NOT_OURS) vmm_inject(vcpu, VECTOR_GP, 0); /* such as LGDT or INVLPG on a device */
+}
+
+void vmm_emulate(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
+    const struct vmm_insn *at_rip = vmm_insn_at_rip(vcpu, exit);
+    if (at_rip && !plain_move(vcpu, exit, at_rip)) general(vcpu, exit, at_rip);
 }

@@ -72,15 +72,14 @@ bool vmm_skip_insn(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
 
 /* ---- causes ---- */
 
+/* Functions with buffers on their stack keep it to themselves: the others stay short. */
+#define OWN_FRAME __attribute__((noinline))
+
 void vmm_count(struct vmm_vcpu *vcpu, enum vmm_exit_kind kind) {
     __atomic_store_n(&vcpu->n_exits[kind], vcpu->n_exits[kind] + 1, __ATOMIC_RELAXED);
 }
 
-enum vmm_verdict vmm_call_trap(struct vmm_vcpu *vcpu, const struct vmm_hook *hook, struct vmm_access *access) {
-    return hook->fn(vcpu, hook->cookie, access);
-}
-
-static void cpuid_exit(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
+OWN_FRAME static void cpuid_exit(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
     struct vmm_cpuid r = {.leaf = (uint32_t)vcpu->gpr[VMM_RAX], .subleaf = (uint32_t)vcpu->gpr[VMM_RCX]};
     struct hw_cpuid m = hw_cpuid(r.leaf, r.subleaf);
     r.eax = m.eax, r.ebx = m.ebx, r.ecx = m.ecx, r.edx = m.edx;
@@ -98,7 +97,7 @@ static void cpuid_exit(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
     vcpu->gpr[VMM_RDX] = r.edx;
 }
 
-static void hypercall_exit(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
+OWN_FRAME static void hypercall_exit(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
     struct vmm_access a = {.addr = vcpu->gpr[VMM_RAX], .n_bytes = 8};
     const struct vmm_hook *hook = vmm_hook_find(&vcpu->vmm->hypercall, a.addr);
     if (!hook || vmm_cpl(vcpu) > hook->max_cpl) {
@@ -129,7 +128,7 @@ static void deliver_nmi(struct vmm_vcpu *vcpu) {
     vcpu->vmm->ops->iret_exit(vcpu, vcpu->nmi_blocked || vcpu->nmi_pending);
 }
 
-static void nmi_exit(struct vmm_vcpu *vcpu) {
+OWN_FRAME static void nmi_exit(struct vmm_vcpu *vcpu) {
     vcpu->vmm->ops->take_nmi();
     if (!__atomic_exchange_n(&vcpu->kick, 0, __ATOMIC_ACQ_REL)) deliver_nmi(vcpu); /* pairs with vmm_flush_nested */
 }
@@ -140,18 +139,17 @@ void vmm_nmi_window(struct vmm_vcpu *vcpu) {
 }
 
 /* The next one must find the IRET done: before it, it would overwrite the frame that the IRET is about to use. */
-static void iret_exit(struct vmm_vcpu *vcpu) {
+OWN_FRAME static void iret_exit(struct vmm_vcpu *vcpu) {
     const struct vmm_cpu_ops *ops = vcpu->vmm->ops;
     ops->iret_exit(vcpu, false);
     if (!vcpu->nmi_pending || !ops->step || !ops->step(vcpu)) vmm_nmi_window(vcpu);
 }
 
 static void mmio_exit(struct vmm_vcpu *vcpu, struct vmm_exit *exit) {
-    const struct vmm_hook *hook = vmm_hook_find(&vcpu->vmm->mmio, exit->mmio.gpa.v);
-    if (hook)
-        exit->kind = hook->counts_as;
-    else
-        exit->kind = VMM_EXIT_HIDDEN;
+    const struct vmm_hook *hook = vcpu->last_mmio;
+    if (!hook || !vmm_hook_holds(hook, exit->mmio.gpa.v)) hook = vmm_hook_find(&vcpu->vmm->mmio, exit->mmio.gpa.v);
+    exit->mmio.hook = vcpu->last_mmio = hook;
+    exit->kind = hook ? hook->counts_as : VMM_EXIT_HIDDEN;
     /* A page table, a fetch, or an event's stack or gate in trapped or hidden memory: a bare machine would read garbage
      * there and end in a triple fault or #UD. */
     if (exit->mmio.walk || exit->vectoring.type != VMM_EVENT_NONE)
@@ -162,7 +160,7 @@ static void mmio_exit(struct vmm_vcpu *vcpu, struct vmm_exit *exit) {
         vmm_emulate(vcpu, exit);
 }
 
-static void pio_exit(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
+OWN_FRAME static void pio_exit(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
     if (exit->pio.string) {
         vmm_emulate(vcpu, exit);
         return;
@@ -181,7 +179,7 @@ static void pio_exit(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
 }
 
 /* The first state is one we built ourselves; later ones are the guest's, and one that no processor takes is its end. */
-static void entry_failed(struct vmm_vcpu *vcpu) {
+OWN_FRAME static void entry_failed(struct vmm_vcpu *vcpu) {
     if (!vcpu->entered) vmm_panic("the processor refused to enter the guest");
     vmm_log(vcpu->vmm, "processor %u has made itself a state it cannot run in", vcpu->index);
     vcpu->shutdown = true;

@@ -40,10 +40,11 @@ int vmm_pio_move(struct vmm *vmm, uint16_t from, uint16_t to) {
     return r;
 }
 
-int vmm_msr_trap(struct vmm *vmm, uint32_t msr, vmm_trap_fn *fn, void *cookie) {
+int vmm_msr_trap(struct vmm *vmm, uint32_t first, uint32_t n, vmm_trap_fn *fn, void *cookie) {
+    if (first > UINT32_MAX - n + UINT64_C(1)) return VMM_E_INVAL;
     int r = add(vmm, &vmm->msr,
-                (struct vmm_hook){.first = msr, .n = 1, .fn = fn, .cookie = cookie, .counts_as = VMM_EXIT_MSR});
-    if (!r) vmm->ops->msr_intercept(vmm, msr, true, true);
+                (struct vmm_hook){.first = first, .n = n, .fn = fn, .cookie = cookie, .counts_as = VMM_EXIT_MSR});
+    for (uint32_t i = 0; i < n && !r; i++) vmm->ops->msr_intercept(vmm, first + i, true, true);
     return r;
 }
 

@@ -33,10 +33,14 @@ struct vmm_hooks {
     struct vmm_hook hook[VMM_MAX_HOOKS];
 };
 
+static inline bool vmm_hook_holds(const struct vmm_hook *hook, uint64_t x) {
+    return x >= hook->first && x - hook->first < hook->n;
+}
+
 /* The first hook that holds x, or NULL. */
 static inline const struct vmm_hook *vmm_hook_find(const struct vmm_hooks *hooks, uint64_t x) {
     for (uint32_t i = 0; i < hooks->n; i++)
-        if (x >= hooks->hook[i].first && x - hooks->hook[i].first < hooks->hook[i].n) return &hooks->hook[i];
+        if (vmm_hook_holds(&hooks->hook[i], x)) return &hooks->hook[i];
     return NULL;
 }
 
@@ -63,6 +67,7 @@ struct vmm_exit {
         struct {
             gpa_t gpa;
             bool write, fetch, walk;
+            const struct vmm_hook *hook; /* whose place it is, once that is looked up; NULL: nobody's */
         } mmio;
         struct {
             bool write;
@@ -88,13 +93,16 @@ struct vmm_context {
 };
 
 /* code.c: an instruction decoded before, and what must still hold for it to be the same one. */
-#define CODE_ENTRIES 32u
+#define CODE_SETS   16u
+#define CODE_WAYS   4u
+#define CODE_TABLES 5u
 struct code_entry {
     uint64_t rip;
     struct vmm_context at;
-    unsigned n_tables; /* 0: empty */
-    const uint64_t *table_entry[5];
-    uint64_t table_value[5];
+    bool valid;
+    /* [walked] on the way to it; the rest leads to a value here, so that all can be compared without counting. */
+    const uint64_t *table_entry[CODE_TABLES];
+    uint64_t table_value[CODE_TABLES];
     const uint64_t *bytes_at;
     uint64_t bytes[2], mask[2]; /* of the instruction's own bytes */
     struct vmm_insn insn;
@@ -125,23 +133,25 @@ struct vmm_vcpu {
     uint32_t running;      /* [A] from its start to an INIT */
     uint32_t stop;         /* [A] asked to make way for vmm.init_icr: set by the sender, cleared when settled */
 
-    uint32_t kick;                        /* [A] somebody waits for this processor to leave the guest once */
-    uint32_t npt_generation;              /* [V] */
-    bool nmi_blocked, nmi_pending;        /* [V] */
-    uint64_t step_dr6;                    /* [V] the guest's DR6 while we single-step it */
-    bool in_exit;                         /* [V] */
-    struct vmm_cpu_state start;           /* [V] with which it begins as the guest */
-    struct vmm_event inject;              /* [V] */
-    bool shutdown;                        /* [V] the guest has triple-faulted */
-    bool entered;                         /* [V] it has run the guest at least once */
-    const struct vmm_exit *exit;          /* [V] the one being handled, for reports */
-    const struct vmm_exit *operand;       /* [V] whose place is the one memory operand of what is being emulated */
-    struct vmm_translation seen[2];       /* [V] of the instruction being emulated: read from and written to last */
-    uint64_t n_exits[VMM_N_EXITS];        /* [V] read by anyone */
-    struct code_entry code[CODE_ENTRIES]; /* [V] */
-    struct host_area *area;               /* [I] descriptor tables and stacks */
-    void *vendor;                         /* [I] VMCB or VMCS */
-    void *vendor_host;                    /* [I] */
+    uint32_t kick;                    /* [A] somebody waits for this processor to leave the guest once */
+    uint32_t npt_generation;          /* [V] */
+    bool nmi_blocked, nmi_pending;    /* [V] */
+    uint64_t step_dr6;                /* [V] the guest's DR6 while we single-step it */
+    bool in_exit;                     /* [V] */
+    struct vmm_cpu_state start;       /* [V] with which it begins as the guest */
+    struct vmm_event inject;          /* [V] */
+    bool shutdown;                    /* [V] the guest has triple-faulted */
+    bool entered;                     /* [V] it has run the guest at least once */
+    const struct vmm_exit *exit;      /* [V] the one being handled, for reports */
+    const struct vmm_hook *last_mmio; /* [V] the hook of the last access to a trapped place: likely the next one's */
+    const struct vmm_exit *operand;   /* [V] whose place is the one memory operand of what is being emulated */
+    struct vmm_translation seen[2];   /* [V] of the instruction being emulated: read from and written to last */
+    uint64_t n_exits[VMM_N_EXITS];    /* [V] read by anyone */
+    struct code_entry code[CODE_SETS][CODE_WAYS]; /* [V] */
+    uint8_t code_next[CODE_SETS];                 /* [V] whose turn it is to be replaced */
+    struct host_area *area;                       /* [I] descriptor tables and stacks */
+    void *vendor;                                 /* [I] VMCB or VMCS */
+    void *vendor_host;                            /* [I] */
 };
 _Static_assert(offsetof(struct vmm_vcpu, canary) == 0x28, "%fs:0x28");
 _Static_assert(offsetof(struct vmm_vcpu, vmcb_pa) == 0x30 && offsetof(struct vmm_vcpu, gpr) == 0x40, "svm_run.S");
@@ -246,8 +256,11 @@ int vmm_walk(struct vmm_vcpu *vcpu, uint64_t linear, enum walk_access access, st
 /* The same; non-zero: the page fault was queued. */
 int vmm_walk_or_fault(struct vmm_vcpu *vcpu, uint64_t linear, enum walk_access access, gpa_t *out);
 
-/* vcpu.c */
-enum vmm_insn_mode vmm_mode(const struct vmm_vcpu *vcpu); /* of the guest's code segment */
+/* Of the guest's code segment. */
+static inline enum vmm_insn_mode vmm_mode(const struct vmm_vcpu *vcpu) {
+    if ((vcpu->at.efer & BIT(10) /* LMA */) && (vcpu->at.cs_attrib & VMM_SEG_L)) return VMM_INSN_64;
+    return vcpu->at.cs_attrib & VMM_SEG_D ? VMM_INSN_32 : VMM_INSN_16;
+}
 
 /* log.c */
 void vmm_log_line(struct vmm *vmm, const char *line);
@@ -261,7 +274,10 @@ void vmm_count(struct vmm_vcpu *vcpu, enum vmm_exit_kind kind);
 bool vmm_skip_insn(struct vmm_vcpu *vcpu, const struct vmm_exit *exit);
 void vmm_nmi_window(struct vmm_vcpu *vcpu);  /* the guest has left its NMI handler */
 void vmm_finish_insn(struct vmm_vcpu *vcpu); /* after RIP was moved on: RF, shadow, single step */
-enum vmm_verdict vmm_call_trap(struct vmm_vcpu *vcpu, const struct vmm_hook *hook, struct vmm_access *access);
+static inline enum vmm_verdict vmm_call_trap(struct vmm_vcpu *vcpu, const struct vmm_hook *hook,
+                                             struct vmm_access *access) {
+    return hook->fn(vcpu, hook->cookie, access);
+}
 enum vmm_verdict vmm_port_access(struct vmm_vcpu *vcpu, struct vmm_access *access); /* emulate.c */
 
 /* code.c: the instruction at the guest's RIP. NULL: an event was queued instead. */

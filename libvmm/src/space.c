@@ -22,10 +22,18 @@ static const struct nested_format *format(const struct vmm *vmm) { return &forma
 
 bool vmm_is_ram(const struct vmm *vmm, uint64_t at, uint64_t n_bytes) {
     if (n_bytes == 0 || n_bytes - 1 > UINT64_MAX - at || vmm_is_hidden(vmm, at, n_bytes)) return false;
-    for (uint32_t i = 0; i < vmm->n_ram; i++)
-        if (at >= vmm->ram[i].base && at - vmm->ram[i].base < vmm->ram[i].n_bytes)
-            return n_bytes <= vmm->ram[i].n_bytes - (at - vmm->ram[i].base);
-    return false;
+    uint32_t n_below = 0, end = vmm->n_ram; /* sorted: n_below of them begin at or below at */
+    while (n_below < end) {
+        uint32_t middle = (n_below + end) / 2;
+        if (vmm->ram[middle].base <= at)
+            n_below = middle + 1;
+        else
+            end = middle;
+    }
+    if (n_below == 0) return false;
+    const struct vmm_range *r = &vmm->ram[n_below - 1];
+    uint64_t skipped = at - r->base;
+    return skipped < r->n_bytes && n_bytes <= r->n_bytes - skipped;
 }
 
 bool vmm_is_hidden(const struct vmm *vmm, uint64_t at, uint64_t n_bytes) {

@@ -2,7 +2,6 @@
  * rest in the vendor's control block. */
 #include "priv.h"
 #include <hw.h>
-#include "msr_regs.h"
 
 uint64_t vmm_reg_get(const struct vmm_vcpu *vcpu, enum vmm_reg reg) {
     if (reg <= VMM_R15) return vcpu->gpr[reg];
@@ -32,35 +31,18 @@ struct vmm *vmm_of(const struct vmm_vcpu *vcpu) {
     return vcpu->vmm;
 }
 
-enum vmm_insn_mode vmm_mode(const struct vmm_vcpu *vcpu) {
-    if ((vcpu->at.efer & EFER_LMA) && (vcpu->at.cs_attrib & VMM_SEG_L)) return VMM_INSN_64;
-    return vcpu->at.cs_attrib & VMM_SEG_D ? VMM_INSN_32 : VMM_INSN_16;
-}
-
-static const char *const exit_names[VMM_N_EXITS] = {[VMM_EXIT_MMIO] = "mmio",
-                                                    [VMM_EXIT_APIC] = "apic",
-                                                    [VMM_EXIT_HIDDEN] = "hidden",
-                                                    [VMM_EXIT_PIO] = "port",
-                                                    [VMM_EXIT_MSR] = "msr",
-                                                    [VMM_EXIT_CPUID] = "cpuid",
-                                                    [VMM_EXIT_HYPERCALL] = "hypercall",
-                                                    [VMM_EXIT_VIRT_INSN] = "virt-insn",
-                                                    [VMM_EXIT_NMI] = "nmi",
-                                                    [VMM_EXIT_IRET] = "iret",
-                                                    [VMM_EXIT_INIT] = "init",
-                                                    [VMM_EXIT_INTERRUPT] = "interrupt",
-                                                    [VMM_EXIT_SHUTDOWN] = "shutdown",
-                                                    [VMM_EXIT_ENTRY_FAILED] = "entry",
-                                                    [VMM_EXIT_OTHER] = "other"};
-
-const char *vmm_exit_name(enum vmm_exit_kind kind) { return exit_names[kind]; }
-
 void vmm_stats(const struct vmm *vmm, uint64_t out_exits[VMM_N_EXITS]) {
     for (unsigned k = 0; k < VMM_N_EXITS; k++) {
         out_exits[k] = 0;
         for (uint32_t i = 0; i < vmm->n_cpus; i++)
             out_exits[k] += __atomic_load_n(&vmm->vcpu[i]->n_exits[k], __ATOMIC_RELAXED);
     }
+}
+
+uint32_t vmm_cpus(const struct vmm *vmm) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < vmm->n_cpus; i++) n += __atomic_load_n(&vmm->vcpu[i]->running, __ATOMIC_RELAXED);
+    return n;
 }
 
 uint64_t vmm_device_read(hpa_t at, unsigned n_bytes) { return hw_mmio_read(at.v, n_bytes); }

@@ -20,7 +20,7 @@ static EFI_STATUS reserve_aligned(EFI_BOOT_SERVICES *bs, UINT64 n_bytes, EFI_PHY
     return EFI_SUCCESS;
 }
 
-static int read_ram(struct vmm_uefi *u, uint32_t *out_n) {
+int vmm_uefi_map(struct vmm_uefi *u, uint32_t types, struct vmm_range *out, uint32_t max) {
     EFI_BOOT_SERVICES *bs = u->st->BootServices;
     EFI_PHYSICAL_ADDRESS map = 0xffffffff;
     UINTN map_bytes = MAP_PAGES * VMM_PAGE_BYTES, key, desc_bytes;
@@ -28,11 +28,9 @@ static int read_ram(struct vmm_uefi *u, uint32_t *out_n) {
     if (EFI_ERROR(bs->AllocatePages(AllocateMaxAddress, EfiBootServicesData, MAP_PAGES, &map))) return VMM_E_NOMEM;
     int n = VMM_E_NOMEM;
     if (!EFI_ERROR(bs->GetMemoryMap(&map_bytes, hw_direct(map), &key, &desc_bytes, &version)))
-        n = vmm_uefi_ram(hw_direct(map), map_bytes, desc_bytes, u->ram, VMM_MAX_RAM);
+        n = vmm_uefi_ranges(hw_direct(map), map_bytes, desc_bytes, types, out, max);
     bs->FreePages(map, MAP_PAGES);
-    if (n < 0) return n;
-    *out_n = (uint32_t)n;
-    return 0;
+    return n;
 }
 
 static uint64_t measure_tsc(EFI_BOOT_SERVICES *bs) {
@@ -65,8 +63,10 @@ int vmm_uefi_prepare(struct vmm_uefi *u, uint64_t region_bytes, struct vmm_launc
     out->tsc_hz = measure_tsc(bs);
     out->start_tsc = u->start_tsc;
     *out_why = "the firmware's memory map cannot be read";
-    if (read_ram(u, &out->n_ram)) goto no_map;
+    int n = vmm_uefi_map(u, VMM_UEFI_RAM, u->ram, VMM_MAX_RAM);
+    if (n < 0) goto no_map;
     out->ram = u->ram;
+    out->n_ram = (uint32_t)n;
     *out_why = NULL;
     return 0;
 no_map:

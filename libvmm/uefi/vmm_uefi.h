@@ -37,10 +37,20 @@ int vmm_uefi_launch(struct vmm_uefi *u, struct vmm_launch *launch, const char **
 /* Give everything back after vmm_uefi_launch() failed; does nothing if the calling processor runs as the guest. */
 void vmm_uefi_undo(struct vmm_uefi *u, const struct vmm_launch *launch);
 
-/* Pure: what of a firmware memory map is ordinary RAM, sorted and merged. Returns the number of ranges in out[max], or
- * VMM_E_FULL. Reserved and device ranges are not RAM. Descriptors that are malformed (zero pages, wrap-around) or
- * not on a page are passed over.
+/* Types of memory, BIT(EFI_MEMORY_TYPE) each: what is ordinary RAM. Reserved and device memory is not. */
+#define VMM_UEFI_RAM                                                                                                   \
+    (BIT(EfiLoaderCode) | BIT(EfiLoaderData) | BIT(EfiBootServicesCode) | BIT(EfiBootServicesData) |                   \
+     BIT(EfiRuntimeServicesCode) | BIT(EfiRuntimeServicesData) | BIT(EfiConventionalMemory) |                          \
+     BIT(EfiACPIReclaimMemory) | BIT(EfiACPIMemoryNVS))
+
+/* What of the firmware's memory map has one of these types, sorted and merged. Returns the number of ranges in
+ * out[max], VMM_E_FULL, or VMM_E_NOMEM if the map cannot be read. */
+int vmm_uefi_map(struct vmm_uefi *u, uint32_t types, struct vmm_range *out, uint32_t max) VMM_MUST_CHECK;
+
+/* Pure: the same of a map that was read. Descriptors that are malformed (zero pages, wrap-around) or not on a page are
+ * passed over.
  *   map   [map_bytes] as from GetMemoryMap(), entries desc_bytes apart */
-int vmm_uefi_ram(const void *map, size_t map_bytes, size_t desc_bytes, struct vmm_range *out, uint32_t max);
+int vmm_uefi_ranges(const void *map, size_t map_bytes, size_t desc_bytes, uint32_t types, struct vmm_range *out,
+                    uint32_t max) VMM_MUST_CHECK;
 
 #endif

@@ -35,17 +35,23 @@ struct product {
     struct part_table table;   /* both for resolve() only */
     struct conf_disk resolved; /* ... which is too large for a stack */
     bool started, failed;      /* set-up is over; a sentence was said */
+    struct sekisho_status status;
     struct dvi_ahci ahci[MAX_CONTROLLERS];
     struct dvi_ata ata[MAX_CONTROLLERS];
 };
 
 /* ---- keys ---- */
 
+static void vector_begin(struct vmm_vector *v, const struct crypt_xts_kernel *kernel) {
+    static const enum vmm_vector_width width[] = {[CRYPT_XMM] = VMM_XMM, [CRYPT_YMM] = VMM_YMM, [CRYPT_ZMM] = VMM_ZMM};
+    vmm_vector_begin(v, width[kernel->clobbers]);
+}
+
 static void with_vectors(const struct crypt_xts *x,
                          void (*fn)(const struct crypt_xts *, uint64_t, const void *, void *, size_t), uint64_t unit,
                          const void *src, void *dst, size_t n_units) {
     struct vmm_vector saved;
-    vmm_vector_begin(&saved, x->kernel->clobbers == CRYPT_YMM ? VMM_YMM : VMM_XMM);
+    vector_begin(&saved, x->kernel);
     fn(x, unit, src, dst, n_units);
     vmm_vector_end(&saved);
 }
@@ -64,12 +70,12 @@ static void key_decrypt(void *ctx, uint64_t unit, const void *src, void *dst, si
  * they will be for each use. */
 static const struct crypt_xts_kernel *choose_kernel(struct vmm *vmm) {
     struct vmm_vector saved;
-    vmm_vector_begin(&saved, vmm_vector_has_ymm() ? VMM_YMM : VMM_XMM);
+    vmm_vector_begin(&saved, vmm_vector_widest());
     uint32_t features = crypt_cpu_features();
     const struct crypt_xts_kernel *kernel = crypt_xts_kernel_best(features);
     while (kernel != &crypt_xts_kernel_portable && !crypt_xts_kernel_works(kernel)) {
         vmm_log(vmm, "sekisho: this processor's %s instructions give wrong results: not used", kernel->name);
-        features &= kernel == &crypt_xts_kernel_vaes_avx2 ? ~(uint32_t)CRYPT_CPU_VAES : 0;
+        features = crypt_xts_kernel_without(features, kernel);
         kernel = crypt_xts_kernel_best(features);
     }
     vmm_vector_end(&saved);
@@ -83,7 +89,7 @@ static int init_keys(struct product *p) {
     const struct crypt_xts_kernel *kernel = choose_kernel(p->machine.vmm);
     int r = 0;
     for (unsigned i = 0; i < conf->n_keys && !r; i++) {
-        vmm_vector_begin(&saved, kernel->clobbers == CRYPT_YMM ? VMM_YMM : VMM_XMM);
+        vector_begin(&saved, kernel);
         r = crypt_xts_init(&p->key[i].xts, conf->key[i].bytes, conf->key[i].n_bytes, kernel);
         vmm_vector_end(&saved);
         crypt_wipe(conf->key[i].bytes, sizeof conf->key[i].bytes);
@@ -172,6 +178,7 @@ static const struct dvi_policy *policy_for(void *cookie, const struct dvi_disk_i
         vmm_log(p->machine.vmm, "sekisho: disk %s (serial %s) on port %u: %s%s", id->model, id->serial, id->port,
                 i < 0 ? "no section of sekisho.conf, clear" : "section ", i < 0 ? "" : p->conf->disk[i].name);
     if (i < 0) return NULL;
+    if (!p->started) p->status.n_disks++;
     p->found[i] = true;
     return names_partition(&p->conf->disk[i]) ? partitions_policy(p, (unsigned)i, id) : &p->policy[i];
 }
@@ -236,6 +243,17 @@ static void release_controllers(struct product *p) {
             vmm_log(p->machine.vmm, "sekisho: an AHCI controller does not stop, its bus mastering stays off");
 }
 
+/* Here and not before launch, because firmware leaves pages of its memory unmapped, to guard stacks. */
+static void forget_typed(const struct vmm *vmm, struct sekisho_settings *s) {
+    for (uint32_t i = 0; i < s->n_kept_in; i++) {
+        struct vmm_range r = s->kept_in[i];
+        uint64_t skip = r.base ? 0 : VMM_PAGE_BYTES; /* page 0 is no memory here */
+        void *p = vmm_gmem_borrow(vmm, gpa(r.base + skip), r.n_bytes - skip);
+        if (p) (void)traces_wipe(&s->typed, p, r.n_bytes - skip);
+    }
+    crypt_wipe(&s->typed, sizeof s->typed);
+}
+
 int sekisho_setup(struct vmm *vmm, void *arg) {
     struct sekisho_settings *s = arg;
     struct product *p = vmm_alloc(vmm, sizeof *p);
@@ -243,6 +261,7 @@ int sekisho_setup(struct vmm *vmm, void *arg) {
         vmm_decline(vmm, "the reserved region is too small");
         return -1;
     }
+    forget_typed(vmm, s);
     p->conf = &s->conf;
     if (machine_init(&p->machine, vmm, s->ecam, s->ecam_first_bus, s->ecam_last_bus) || init_keys(p)) return -1;
     for (unsigned i = 0; i < s->conf.n_disks; i++) policy_from_conf(&s->conf.disk[i], p->transform, &p->policy[i]);
@@ -251,7 +270,7 @@ int sekisho_setup(struct vmm *vmm, void *arg) {
         return -1;
     }
     sekisho_sleep_init(vmm, s);
-    if (sekisho_a20_init(vmm)) return -1;
+    if (sekisho_a20_init(vmm) || sekisho_status_init(vmm, &p->status)) return -1;
     int r = init_controllers(p);
     if (r) release_controllers(p);
     p->started = true;

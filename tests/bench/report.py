@@ -157,24 +157,25 @@ def growth_table(what, xs, rows, units, native=None):
 
 
 def parse_cipher(text):
-    """[(heading, [(name, MB/s, ratio to the same work, ratio to one unit)])] of bench_xts's output."""
+    """[(heading, [(name, MB/s, {what it is compared with: ratio})])] of bench_xts's output."""
     found = []
     for line in text.splitlines():
         if line and not line[0].isspace():
             found.append((line.strip(), []))
         row = re.match(r"\s+(.+?)\s+(\d+(?:\.\d+)?) MB/s(.*)", line)
         if row and found:
-            ratios = [float(x) for x in re.findall(r"(\d+\.\d+) x", row.group(3))]
-            found[-1][1].append((row.group(1), float(row.group(2)), *(ratios + [None, None])[:2]))
+            ratios = {what: float(x) for x, what in re.findall(r"(\d+\.\d+) x (\w+(?: \w+)*)", row.group(3))}
+            found[-1][1].append((row.group(1), float(row.group(2)), ratios))
     return [(heading, rows) for heading, rows in found if rows]
 
 
 def cipher_table(parsed):
+    columns = list(dict.fromkeys(what for _, contenders in parsed for c in contenders for what in c[2]))
     rows = []
     for heading, contenders in parsed:
-        for name, speed, same, one in contenders:
-            rows.append([heading, name, f"{speed:,.0f}", f"{same:.2f}" if same else "", f"{one:.2f}" if one else ""])
-    return table(["work", "by", "MB/s", "to OpenSSL, same units", "to OpenSSL, one unit"], rows, left=2)
+        for name, speed, ratios in contenders:
+            rows.append([heading, name, f"{speed:,.0f}", *(f"{ratios[c]:.2f}" if c in ratios else "" for c in columns)])
+    return table(["work", "by", "MB/s", *(f"x {c}" for c in columns)], rows, left=2)
 
 
 def parse_launch(console):

@@ -99,10 +99,10 @@ def test_launch_line():
 
 
 def test_cipher_output():
-    text = ("AES-128-XTS encrypt, 4 KiB requests\n  OpenSSL, one unit           4000 MB/s    2.00 x same work    1.00 x one unit\n"
+    text = ("AES-128-XTS encrypt, 4 KiB requests\n  OpenSSL, one unit           4000 MB/s    2.00 x same work    1.00 x one unit   0.80 x limit\n"
             "  vaes-avx2                not on this processor\nAES-256-XTS decrypt, 4 KiB requests\n")
-    assert report.parse_cipher(text) == [("AES-128-XTS encrypt, 4 KiB requests", [("OpenSSL, one unit", 4000.0, 2.0, 1.0)])]
-    assert "| OpenSSL, one unit | 4,000 | 2.00 | 1.00 |" in report.cipher_table(report.parse_cipher(text))
+    assert report.parse_cipher(text) == [("AES-128-XTS encrypt, 4 KiB requests", [("OpenSSL, one unit", 4000.0, {"same work": 2.0, "one unit": 1.0, "limit": 0.8})])]
+    assert "| OpenSSL, one unit | 4,000 | 2.00 | 1.00 | 0.80 |" in report.cipher_table(report.parse_cipher(text))
 
 
 @pytest.mark.parametrize("load, busy", [("0.9", False), ("2.4", False), ("2.6", True), ("12.0", True)])

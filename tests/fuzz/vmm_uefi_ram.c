@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
         memset(map + 1 + off + 10, 0, 6);
         memset(map + 1 + off + 25, 0, 7); /* NumberOfPages */
     }
-    int n = vmm_uefi_ram(map + 1, n_bytes, desc_bytes, out, max);
+    int n = vmm_uefi_ranges(map + 1, n_bytes, desc_bytes, VMM_UEFI_RAM, out, max);
     CHECK(n <= (int)max && (n >= 0 || n == VMM_E_FULL || n == VMM_E_INVAL));
     CHECK((n == VMM_E_INVAL) == (desc_bytes < 40));
     for (int i = 0; i < n; i++) {

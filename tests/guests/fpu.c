@@ -14,6 +14,14 @@ void fpu_across(const struct fpu_image *in, struct fpu_image *out, uint64_t rax,
 void fpu_load_y(const struct fpu_image *in);
 void fpu_store_y(const struct fpu_image *unused, struct fpu_image *out);
 
+struct zmm_image {
+    uint8_t zmm[32][64];
+    uint64_t opmask[8]; /* 16 bits each */
+};
+_Static_assert(offsetof(struct zmm_image, opmask) == 0x800, "fpu.S");
+void fpu_load_z(const struct zmm_image *in);
+void fpu_store_z(const struct zmm_image *unused, struct zmm_image *out);
+
 #define CR0_MP      BIT(1)
 #define CR0_EM      BIT(2)
 #define CR0_TS      BIT(3)
@@ -61,6 +69,25 @@ static void ymm(enum vmm_vector_width width, uint64_t meanwhile, const char *nam
     gt_check(same(&in, &out, 32) && xcr0 == meanwhile, name, "not as before, XCR0 %lx", xcr0);
 }
 
+/* All of AVX-512's registers likewise. */
+static void zmm(enum vmm_vector_width width, uint64_t meanwhile, const char *name) {
+    static struct zmm_image in, out;
+    for (unsigned i = 0; i < sizeof in.zmm; i++) in.zmm[i / 64][i % 64] = (uint8_t)(gt_random() >> 24);
+    for (unsigned i = 0; i < 8; i++) in.opmask[i] = gt_random() >> 24 & 0xffff;
+    memset(&out, 0, sizeof out);
+    hw_xsetbv(0xe7);
+    fpu_load_z(&in);
+    hw_xsetbv(meanwhile);
+    gt_call(HOST_CLOBBER, (uint64_t)width, 0, 0);
+    uint64_t xcr0 = hw_xgetbv();
+    hw_xsetbv(0xe7);
+    fpu_store_z(NULL, &out);
+    unsigned bad = 0;
+    for (unsigned i = 0; i < 32; i++) bad += memcmp(in.zmm[i], out.zmm[i], 64) != 0;
+    for (unsigned i = 0; i < 8; i++) bad += in.opmask[i] != out.opmask[i];
+    gt_check(!bad && xcr0 == meanwhile, name, "%u registers changed, XCR0 %lx", bad, xcr0);
+}
+
 /* A guest that has switched its FPU off must find it off, and its registers untouched when it is on again. */
 static void switched_off(uint64_t cr0_bits, uint64_t cr4_off, const char *name) {
     uint64_t cr0 = hw_read_cr0(), cr4 = hw_read_cr4();
@@ -96,5 +123,12 @@ void gt_main(void) {
     ymm(VMM_YMM, 7, "YMM, AVX in the handler");
     ymm(VMM_YMM, 3, "YMM of a guest with AVX disabled");
     ymm(VMM_YMM, 1, "YMM of a guest with SSE disabled");
+    if (hw_cpuid(7, 0).ebx & BIT(16)) {
+        zmm(VMM_XMM, 0xe7, "ZMM, SSE in the handler");
+        zmm(VMM_YMM, 0xe7, "ZMM, AVX in the handler");
+        zmm(VMM_ZMM, 0xe7, "ZMM, AVX-512 in the handler");
+        zmm(VMM_ZMM, 7, "ZMM of a guest with AVX-512 disabled");
+        zmm(VMM_ZMM, 1, "ZMM of a guest with SSE disabled");
+    }
     gt_check(gt_below(), "still there", "the hypervisor has gone");
 }

@@ -101,7 +101,7 @@ static uint64_t copy_model(struct vmm_vcpu *vcpu, uint64_t at, bool to_guest) {
 static void clobber(enum vmm_vector_width width) {
     static struct vmm_vector v;
     vmm_vector_begin(&v, width);
-    host_clobber(width == VMM_YMM);
+    host_clobber(width);
     vmm_vector_end(&v);
 }
 
@@ -172,7 +172,8 @@ static int setup(struct vmm *vmm, void *arg) {
     host.pass_handle = vmm_mmio_trap(vmm, gpa(HOST_PASS), VMM_PAGE_BYTES, pass, NULL);
     if (host.pass_handle < 0 || vmm_mmio_trap(vmm, gpa(HOST_MMIO), HOST_MMIO_BYTES, mmio, host.mmio) < 0 ||
         vmm_pio_trap(vmm, HOST_PORT, HOST_PORTS, port, host.ports) ||
-        vmm_msr_trap(vmm, HOST_MSR, latch, &host.msr[0]) || vmm_msr_trap(vmm, HOST_MSR_OUTSIDE, latch, &host.msr[1]) ||
+        vmm_msr_trap(vmm, HOST_MSR, 1, latch, &host.msr[0]) ||
+        vmm_msr_trap(vmm, HOST_MSR_OUTSIDE, 1, latch, &host.msr[1]) ||
         vmm_cpuid_hook(vmm, HOST_LEAF, HOST_LEAVES, leaf, NULL) ||
         vmm_hypercall_hook(vmm, HOST_CALL, HOST_CALLS, 0, call, NULL) ||
         vmm_hypercall_hook(vmm, HOST_USER, 1, 3, user_call, NULL)) {

@@ -49,11 +49,18 @@ void host_break(const struct vmm_vcpu *vcpu, unsigned what) {
     after++;
 }
 
-void host_clobber(bool ymm) {
+void host_clobber(enum vmm_vector_width width) {
 #define XMM(n)   "pcmpeqd %%xmm" #n ", %%xmm" #n "\n"
 #define YMM(n)   "vcmptrueps %%ymm" #n ", %%ymm" #n ", %%ymm" #n "\n"
+#define ZMM(n)   "vpternlogd $255, %%zmm" #n ", %%zmm" #n ", %%zmm" #n "\n"
+#define MASK(n)  "kxnorw %%k" #n ", %%k" #n ", %%k" #n "\n"
 #define EACH(op) op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7) op(8) op(9) op(10) op(11) op(12) op(13) op(14) op(15)
-    if (ymm)
+#define HIGH(op)                                                                                                       \
+    op(16) op(17) op(18) op(19) op(20) op(21) op(22) op(23) op(24) op(25) op(26) op(27) op(28) op(29) op(30) op(31)
+#define MASKS(op) op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7)
+    if (width == VMM_ZMM)
+        __asm__ volatile(EACH(ZMM) HIGH(ZMM) MASKS(MASK) : : : "memory");
+    else if (width == VMM_YMM)
         __asm__ volatile(EACH(YMM) : : : "memory");
     else
         __asm__ volatile(EACH(XMM) : : : "memory");

@@ -5,6 +5,6 @@
 #include <vmm/vmm.h>
 
 void host_break(const struct vmm_vcpu *vcpu, unsigned what); /* HOST_BREAK_*: does not come back from any of them */
-void host_clobber(bool ymm);                                 /* change every XMM or YMM register */
+void host_clobber(enum vmm_vector_width width);              /* change every register of it */
 
 #endif

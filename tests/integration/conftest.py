@@ -180,5 +180,11 @@ def lab(request):
     return Lab(RUNS / re.sub(r"\W+", "-", request.node.name).strip("-"), getattr(request, "param", "ahci"))
 
 
+@pytest.fixture
+def intel(request):
+    """A disk for Bochs, named after the test and its file."""
+    return Lab(RUNS / re.sub(r"\W+", "-", f"{request.path.stem}-{request.node.name}").strip("-"), mib=bochs.DISK_MIB)
+
+
 def pytest_report_header():
     return "guest runs natively: nothing about Sekisho is tested" if NATIVE else f"loader: {LOADER}"

@@ -40,6 +40,9 @@ FPU = {
     "below", "XMM", "XMM, a thousand times", "XMM of a guest without XSAVE, AVX in the handler", "CR0.TS", "CR0.EM",
     "CR4.OSFXSR off", "the processor has AVX", "YMM, SSE in the handler", "YMM, AVX in the handler",
     "YMM of a guest with AVX disabled", "YMM of a guest with SSE disabled", "still there"}
+FPU_ZMM = FPU | {
+    "ZMM, SSE in the handler", "ZMM, AVX in the handler", "ZMM, AVX-512 in the handler",
+    "ZMM of a guest with AVX-512 disabled", "ZMM of a guest with SSE disabled"}
 EVENTS = {
     "below", "single step, the processor alone", "single step over what exits", "RF is clear after an instruction",
     "the shadow of STI", "a thousand interrupts", "HLT", "#UD without a gate becomes #NP", "an NMI",

@@ -38,11 +38,17 @@ def swapped(data):
     return b"".join(data[at:at + 4][::-1] for at in range(0, len(data), 4))
 
 
+ROWS = {0x02: "1234567890", 0x10: "qwertyuiop", 0x1e: "asdfghjkl", 0x2c: "zxcvbnm", 0x39: " "}
+MAKE = {c: first + i for first, row in ROWS.items() for i, c in enumerate(row)}  # scan code set 1, keyboard of the USA
+
+
 def forms_of_passphrase(text):
     """As bytes, as UTF-16, and as buffers of keys have it: a BIOS's words with scan codes, a firmware's EFI_INPUT_KEY
     (scan code and character, 16 bits each) and EFI_KEY_DATA (that and 8 bytes of state)."""
     wide = [re.escape(c.encode("utf-16-le")) for c in text]
-    return {"UTF-8": re.escape(text.encode()), "UTF-16": b"".join(wide),
+    codes = b"".join(re.escape(bytes([MAKE[c], MAKE[c] | 0x80])) for c in text[-6:])  # a driver's ring holds 16 keys
+    return {"scan codes": codes,
+            "UTF-8": re.escape(text.encode()), "UTF-16": b"".join(wide),
             "BIOS words": b".".join(re.escape(c.encode()) for c in text),
             "EFI_INPUT_KEY": rb"\0\0".join(wide), "EFI_KEY_DATA": b".{10}".join(wide)}
 

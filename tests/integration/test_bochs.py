@@ -7,12 +7,7 @@ import re
 import bochs
 import pytest
 
-from conftest import BANNER, LOADER, NATIVE, RUNS, Lab, check_files, seen
-
-
-@pytest.fixture
-def intel(request):
-    return Lab(RUNS / re.sub(r"\W+", "-", f"bochs-{request.node.name}").strip("-"), mib=bochs.DISK_MIB)
+from conftest import BANNER, LOADER, NATIVE, check_files, seen
 
 
 @pytest.mark.parametrize("model", ["corei7_haswell_4770", "corei7_icelake_u"])

@@ -1,21 +1,14 @@
 """sekisho.elf on Intel: Bochs with its own BIOS, which comes back from a reset. GRUB reads kernel and initrd word by word
 through the mediator: most of the minutes that a start takes."""
 
-import re
-
 import bochs
 import pytest
 import vm
 
 import bios_guest
-from conftest import LOADER_BIOS, NATIVE, RUNS, Lab, check_files, seen
+from conftest import LOADER_BIOS, NATIVE, check_files, seen
 
 IPS = f"tsc_early_khz={bochs.IPS // 1000} disk={bochs.SERIAL} quiet"
-
-
-@pytest.fixture
-def intel(request):
-    return Lab(RUNS / re.sub(r"\W+", "-", f"bochs-{request.node.name}").strip("-"), mib=bochs.DISK_MIB)
 
 
 @pytest.mark.skipif(NATIVE, reason="there is no hypervisor's memory to look for")

@@ -3,18 +3,12 @@
 import re
 
 import bochs
-import pytest
 import vm
 
-from conftest import LOADER_BIOS, NATIVE, RUNS, Lab, check_files, seen
+from conftest import LOADER_BIOS, NATIVE, check_files, seen
 from test_bochs_bios import IPS
 
 MODEL = "corei7_skylake_x"
-
-
-@pytest.fixture
-def intel(request):
-    return Lab(RUNS / re.sub(r"\W+", "-", f"bochs32-{request.node.name}").strip("-"), mib=bochs.DISK_MIB)
 
 
 def test_uefi(intel):

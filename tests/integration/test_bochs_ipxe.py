@@ -7,12 +7,7 @@ import bochs
 import pytest
 
 import network
-from conftest import NATIVE, RUNS, Lab, check_files, seen
-
-
-@pytest.fixture
-def intel(request):
-    return Lab(RUNS / re.sub(r"\W+", "-", f"bochs-{request.node.name}").strip("-"), mib=bochs.DISK_MIB)
+from conftest import NATIVE, check_files, seen
 
 
 @pytest.mark.skipif(NATIVE, reason="about how Sekisho is started")

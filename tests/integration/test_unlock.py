@@ -152,19 +152,14 @@ def test_nothing_is_left_below_a_bios(lab, enter):
 
 
 @pytest.mark.parametrize("enter", [press, send], ids=["keyboard", "serial"])
-def test_what_is_left_below_uefi(lab, enter):
-    """Nothing of the volume key. Of the passphrase only what stands in the buffers of the firmware's own drivers: keys of
-    the keyboard's, and of a terminal's what its stages make of a byte."""
-    kept = {press: {"EFI_KEY_DATA"}, send: {"UTF-8", "UTF-16", "BIOS words", "EFI_INPUT_KEY", "EFI_KEY_DATA"}}
+def test_nothing_is_left_below_uefi(lab, enter):
+    """Neither when Debian's kernel takes over nor before, when the firmware's drivers have what they ever had."""
     forms = {**memory.forms_of_passphrase(SECRET), **memory.forms_of_key(disks.key_of(lab.image))}
     made = vm.boot_files("cpus", LOADER, luks.conf(lab), "next")
     made["EFI/BOOT/system.luks"] = files(lab)["system.luks"]
     with vm.start(lab.folder / "boot", lab.image, made, memory=512, esp="disk") as machine:
-        machine.wait(PROMPT, 120)
-        enter(machine, f"{SECRET}\r")
+        wrong_then_right(machine, enter)
         machine.wait("running beneath you", 120)
-        found = outside(machine, 512, forms)
-        assert {name for name, _ in found} <= kept[enter], found
+        assert not outside(machine, 512, forms)
         machine.wait("GUEST UP", 120)
-        found = outside(machine, 512, forms)
-        assert {name for name, _ in found} <= kept[enter], found
+        assert not outside(machine, 512, forms)

@@ -56,6 +56,8 @@ static const struct {
     {"kexec-load", gt_kexec_load, 3, "KERNEL INITRD COMMANDLINE"},
     {"kexec-go", gt_kexec_go, 0, ""},
     {"peek", gt_peek, 2, "PHYSICAL_ADDRESS N_BYTES"},
+    {"user", gt_user, 1, "SHELL_COMMAND"},
+    {"rdmsr", gt_rdmsr, 1, "NUMBER"},
 };
 
 int main(int argc, char **argv) {

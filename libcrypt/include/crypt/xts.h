@@ -31,6 +31,7 @@ struct crypt_xts_batch;
 enum crypt_vector_state {
     CRYPT_XMM, /* XMM0-15, bits 127:0 only. MUST: CR4.OSFXSR set, CR0.TS and CR0.EM clear */
     CRYPT_YMM, /* YMM0-15. MUST: also CR4.OSXSAVE set, XCR0 bits 1 and 2 set */
+    CRYPT_ZMM, /* ZMM0-31 and the opmasks. MUST: also XCR0 bits 5 to 7 set */
 };
 
 /* One way to do the work; constant. Of its members, callers read the first three and leave the rest to this library. */
@@ -44,13 +45,18 @@ struct crypt_xts_kernel {
     void (*decrypt)(const struct crypt_xts *x, struct crypt_xts_batch *b, const uint8_t *src, uint8_t *dst, size_t n);
 };
 
-extern const struct crypt_xts_kernel crypt_xts_kernel_vaes_avx2; /* VAES, YMM registers */
-extern const struct crypt_xts_kernel crypt_xts_kernel_aesni;     /* AES-NI on XMM registers */
-extern const struct crypt_xts_kernel crypt_xts_kernel_portable;  /* BearSSL's bitsliced AES; any x86-64 */
+extern const struct crypt_xts_kernel crypt_xts_kernel_vaes_avx512; /* VAES, ZMM registers */
+extern const struct crypt_xts_kernel crypt_xts_kernel_vaes_avx2;   /* VAES, YMM registers */
+extern const struct crypt_xts_kernel crypt_xts_kernel_aesni;       /* AES-NI on XMM registers */
+extern const struct crypt_xts_kernel crypt_xts_kernel_portable;    /* BearSSL's bitsliced AES; any x86-64 */
 
 /* The fastest kernel that a processor with these features (enum crypt_cpu_feature bits) can run. Pure; never NULL.
- * A caller that does not want to save 256-bit registers leaves CRYPT_CPU_AVX2 out. */
+ * A caller that does not want to save 512-bit registers leaves CRYPT_CPU_AVX512 out; 256-bit ones: CRYPT_CPU_VAES. */
 const struct crypt_xts_kernel *crypt_xts_kernel_best(uint32_t features);
+
+/* Those of the features that are left when this kernel, the best one for them, was found not to work: the next best is
+ * another. Pure. */
+uint32_t crypt_xts_kernel_without(uint32_t features, const struct crypt_xts_kernel *kernel);
 
 /* True if the kernel's answers are those of crypt_xts_kernel_portable, both ways, for a sample that uses every register
  * of every kernel. There are emulators whose AES instructions are wrong, and data must not depend on where it was

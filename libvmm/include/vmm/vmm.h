@@ -109,9 +109,11 @@ int vmm_pio_trap(struct vmm *vmm, uint16_t first, uint16_t n, vmm_trap_fn *fn, v
  * is trapped already, and nothing has changed; or a processor does not answer, and it must not be used. */
 int vmm_pio_move(struct vmm *vmm, uint16_t from, uint16_t to) VMM_MUST_CHECK;
 
-/* One model-specific register: access->addr is its number, n_bytes is 8. VMM_PASS accesses the machine's register, and
- * gives the guest #GP where the machine does. Context: setup. */
-int vmm_msr_trap(struct vmm *vmm, uint32_t msr, vmm_trap_fn *fn, void *cookie) VMM_MUST_CHECK;
+/* Model-specific registers [first, first + n), existing ones or not: access->addr is the number, n_bytes is 8. VMM_PASS
+ * accesses the machine's register, and gives the guest #GP where the machine does. Only the guest's kernel gets here:
+ * #GP by privilege comes first. Context: setup. Source: APM Volume 2, 15.11 "MSR Intercepts"; Intel SDM Volume 3C,
+ * 25.1.1 "Relative Priority of Faults and VM Exits", 25.1.3 "Instructions That Cause VM Exits Conditionally". */
+int vmm_msr_trap(struct vmm *vmm, uint32_t first, uint32_t n, vmm_trap_fn *fn, void *cookie) VMM_MUST_CHECK;
 
 /* CPUID leaves [first, first + n). fn sees the machine's answer in *regs and may change it. The first such hook makes
  * every CPUID exit; without one none does. Context: setup. */
@@ -243,20 +245,24 @@ enum vmm_exit_kind {
 /* Exits by cause since launch, summed over all processors. Any context; approximate while they run. */
 void vmm_stats(const struct vmm *vmm, uint64_t out_exits[VMM_N_EXITS]);
 const char *vmm_exit_name(enum vmm_exit_kind kind);
+/* Processors that run below us now, the launching one included; those that wait for a start-up IPI are not counted.
+ * Any context. */
+uint32_t vmm_cpus(const struct vmm *vmm);
 
 /* ---- vector registers ------------------------------------------------------------------------------------------- */
 
 /* They hold the guest's values while a handler runs, and libvmm itself never touches them. Code that does (a cipher) is
  * bracketed by these two, on one processor, without nesting; *v is the caller's, for the time in between.
  * Context: setup, or any handler. XMM: registers 0-15, 128 bits. YMM: 256 bits, and AVX is usable in between even if
- * the guest has not enabled it; MUST: vmm_vector_has_ymm(). */
-enum vmm_vector_width { VMM_XMM, VMM_YMM };
+ * the guest has not enabled it. ZMM: registers 0-31, 512 bits, and the opmasks, and so is AVX-512. MUST: no wider than
+ * vmm_vector_widest(). */
+enum vmm_vector_width { VMM_XMM, VMM_YMM, VMM_ZMM };
 struct vmm_vector {
-    uint64_t area[2048 / 8] __attribute__((aligned(64))); /* an XSAVE area, standard format, components 1, 2 and 6 */
+    uint64_t area[2752 / 8] __attribute__((aligned(64))); /* an XSAVE area, standard format, components 1, 2, 5 to 7 */
     uint64_t cr0, cr4, xcr0, mask;
     enum vmm_vector_width width;
 };
-bool vmm_vector_has_ymm(void); /* the processor has XSAVE and AVX, whoever has enabled them */
+enum vmm_vector_width vmm_vector_widest(void); /* of the processor, whoever has enabled it; executes CPUID */
 void vmm_vector_begin(struct vmm_vector *v, enum vmm_vector_width width);
 void vmm_vector_end(struct vmm_vector *v);
 

@@ -290,6 +290,12 @@ static void decode_operands(struct decoder *d) {
     insn->n_bytes = (uint8_t)d->in.pos;
 }
 
+static uint8_t plain(const struct vmm_insn *insn) {
+    if (insn->op != VMM_INSN_OP_MOV || insn->operand_bytes < 4) return VMM_INSN_NOT_PLAIN;
+    if (insn->dst.kind == VMM_INSN_GPR && insn->src.kind == VMM_INSN_MEM) return VMM_INSN_PLAIN_LOAD;
+    return insn->dst.kind == VMM_INSN_MEM && insn->src.kind == VMM_INSN_GPR ? VMM_INSN_PLAIN_STORE : VMM_INSN_NOT_PLAIN;
+}
+
 int vmm_insn_decode(const uint8_t *bytes, size_t n_bytes, enum vmm_insn_mode mode, struct vmm_insn *out) {
     struct decoder d = {.in = {.bytes = bytes, .n_bytes = n_bytes}, .mode = mode, .insn = out, .segment = VMM_N_SEGS};
     memset(out, 0, sizeof *out);
@@ -301,6 +307,7 @@ int vmm_insn_decode(const uint8_t *bytes, size_t n_bytes, enum vmm_insn_mode mod
     int error = check_form(&d);
     if (error) return error;
     decode_operands(&d);
+    out->plain = plain(out);
     return d.in.error ? d.in.error : check_lock(out);
 }
 

@@ -98,7 +98,7 @@ static void svm_run(struct vmm_vcpu *vcpu, struct vmm_exit *out_exit) {
         vcpu->npt_generation = generation;
         vmcb->c.tlb_control = SVM_TLB_FLUSH_ALL;
     }
-    vmcb->c.event_inj = svm_event_encode(&vcpu->inject);
+    vmcb->c.event_inj = vcpu->inject.type == VMM_EVENT_NONE ? 0 : svm_event_encode(&vcpu->inject);
     vmcb->s.rax = vcpu->gpr[VMM_RAX];
     vmcb->s.rsp = vcpu->gpr[VMM_RSP];
     vmcb->s.rip = vcpu->rip;
@@ -119,7 +119,8 @@ static void svm_run(struct vmm_vcpu *vcpu, struct vmm_exit *out_exit) {
                                     .cs_attrib = vmcb->s.cs.attrib,
                                     .cpl = vmcb->s.cpl};
     svm_decode(&vmcb->c, out_exit);
-    out_exit->n_insn_bytes = (uint8_t)insn_bytes_of(maps_of(vmm), vmcb);
+    /* A fault's instruction has not been carried out, and no next one is reported. */
+    out_exit->n_insn_bytes = out_exit->kind == VMM_EXIT_MMIO ? 0 : (uint8_t)insn_bytes_of(maps_of(vmm), vmcb);
 }
 
 static uint64_t *save_reg(struct svm_vmcb *vmcb, enum vmm_reg reg) {

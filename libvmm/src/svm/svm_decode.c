@@ -40,7 +40,6 @@ bool svm_msrpm_index(uint32_t msr, uint32_t *out_byte, unsigned *out_bit) {
 
 static enum vmm_exit_kind kind_of(uint64_t code) {
     switch (code) {
-    case SVM_EXIT_NPF: return VMM_EXIT_MMIO;
     case SVM_EXIT_IOIO: return VMM_EXIT_PIO;
     case SVM_EXIT_MSR: return VMM_EXIT_MSR;
     case SVM_EXIT_CPUID: return VMM_EXIT_CPUID;
@@ -65,9 +64,11 @@ static enum vmm_exit_kind kind_of(uint64_t code) {
 
 void svm_decode(const struct svm_control *c, struct vmm_exit *out) {
     uint64_t info1 = c->exit_info1;
-    *out = (struct vmm_exit){.kind = kind_of(c->exit_code),
-                             .vectoring = svm_event_decode(c->exit_int_info),
-                             .raw = {c->exit_code, info1, c->exit_info2}};
+    out->kind = c->exit_code == SVM_EXIT_NPF ? VMM_EXIT_MMIO : kind_of(c->exit_code); /* by far the commonest */
+    out->vectoring = svm_event_decode(c->exit_int_info);
+    out->raw[0] = c->exit_code; /* one by one: to clear all of it first would cost more than the rest */
+    out->raw[1] = info1;
+    out->raw[2] = c->exit_info2;
     switch (out->kind) {
     case VMM_EXIT_MMIO:
         out->mmio.gpa = gpa(c->exit_info2);

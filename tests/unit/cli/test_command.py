@@ -13,15 +13,16 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def commands():
-    return re.findall(r"^  (\w+) (\w+) ", good("--help"), re.M)
+    """The words of each: one or two."""
+    return [tuple(w for w in words if w) for words in re.findall(r"^  ([a-z]+)(?: ([a-z]+))? ", good("--help"), re.M)]
 
 
 def test_help():
-    assert {group for group, _ in commands()} >= {"luks", "conf"}
-    for group, name in commands():
-        assert f"{group} {name}" in good(group, "--help")
-        text = good(group, name, "--help")
-        assert text.startswith(f"usage: sekisho {group} {name} ") and "--help" in text
+    assert {words[0] for words in commands()} == {"luks", "disk", "conf", "install", "uninstall", "status"}
+    for words in commands():
+        assert " ".join(words) in good(words[0], "--help")
+        text = good(*words, "--help")
+        assert text.startswith(f"usage: sekisho {' '.join(words)} ") and "--help" in text
     assert good("-h") == good("--help")
     assert re.fullmatch(r"sekisho \d+\.\d+\.\d+\n", good("--version"))
 
@@ -32,7 +33,9 @@ def test_help():
     ("luks", "add", "a", "--slot", "32"), ("luks", "add", "a", "--slot=-1"), ("luks", "add", "a", "--slot=1", "--slot=2"),
     ("luks", "format", "a", "--type", "luks3"), ("luks", "format", "a", "--type", "luks1", "--pbkdf", "argon2id"),
     ("luks", "format", "a", "--iter-time", "0"), ("luks", "format", "a", "--key-size", "384"), ("luks", "info", "--help=1"),
-    ("luks", "format", "a", "--key-size", "256", "--volume-key-file", "b")])
+    ("luks", "format", "a", "--key-size", "256", "--volume-key-file", "b"), ("install",), ("install", "a", "b"),
+    ("install", "a", "--force"), ("uninstall", "a"), ("uninstall", "--partition", "a"), ("status", "a"), ("status", "--esp", "a"),
+    ("install", "a", "--partition", "b'c")])
 def test_mistakes(argv, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     refused(*argv, code=2)
@@ -52,7 +55,8 @@ def test_conf(tmp_path):
     conf.write_text("[boot]\nconsole = loud\n")
     assert refused("conf", "check", conf).startswith(f'{conf}:2: "loud" is not a value for console, expected ')
     conf.write_bytes(b"#" * 65537)
-    assert "longer than 65536" in refused("conf", "check", conf)
+    assert refused("conf", "check", conf) == f"{conf}: it is no ordinary file, or too long"
+    assert refused("conf", "check", tmp_path) == f"{tmp_path}: it is no ordinary file, or too long"
     assert "No such file" in refused("conf", "check", tmp_path / "nothing")
 
 
@@ -62,15 +66,15 @@ def test_conf_of_the_manual(tmp_path):
     good("conf", "check", tmp_path / "sekisho.conf")
 
 
-def options_of(group, name):
-    return re.findall(r"^  --([\w-]+)", good(group, name, "--help"), re.M)
+def options_of(words):
+    return re.findall(r"^  --([\w-]+)", good(*words, "--help"), re.M)
 
 
 def test_man_page_has_all_of_it():
     page = (ROOT / "cli/sekisho.1").read_text()
-    for group, name in commands():
-        assert re.search(rf"^\.(It|Nm).*\n?\.?.*Cm {group} .*{name}", page, re.M), (group, name)
-        for option in options_of(group, name):
+    for words in commands():
+        assert re.search(rf"^\.(It|Nm).*\n?\.?.*Cm {' .*'.join(words)}\b", page, re.M), words
+        for option in options_of(words):
             assert f"Fl -{option}" in page, option
     done = subprocess.run(["groff", "-mdoc", "-ww", "-z", ROOT / "cli/sekisho.1"], stderr=subprocess.PIPE, check=False)
     assert done.returncode == 0 and not done.stderr, done.stderr
@@ -85,10 +89,10 @@ printf '%s\\n' "${{COMPREPLY[@]}}" """
 
 
 def test_completion(tmp_path):
-    assert set(completed("")) == {"--help", "--version", *(group for group, _ in commands())}
-    for group, name in commands():
-        assert name in completed(group, "")
-        assert [f"--{option}" for option in options_of(group, name)] == completed(group, name, "--")
+    assert set(completed("")) == {"--help", "--version", *(words[0] for words in commands())}
+    for words in commands():
+        assert len(words) == 1 or words[1] in completed(words[0], "")
+        assert [f"--{option}" for option in options_of(words)] == completed(*words, "--")
     assert completed("luks", "fo") == ["format"]
     assert completed("luks", "format", "--type", "") == ["luks1", "luks2"]
     (tmp_path / "file-of-mine").touch()

@@ -3,14 +3,14 @@
 
 #include <stdio.h>
 
-const struct crypt_xts_kernel *runnable[3];
+const struct crypt_xts_kernel *runnable[4];
 size_t n_runnable;
 
 void find_runnable(void) {
     const struct crypt_xts_kernel *all[] = {&crypt_xts_kernel_portable, &crypt_xts_kernel_aesni,
-                                            &crypt_xts_kernel_vaes_avx2};
+                                            &crypt_xts_kernel_vaes_avx2, &crypt_xts_kernel_vaes_avx512};
     n_runnable = 0;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         bool can = (crypt_cpu_features() & all[i]->needs) == all[i]->needs;
         if (can)
             runnable[n_runnable++] = all[i];

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 /* Those this processor can run. The others are named on stderr, once, as not tested. */
-extern const struct crypt_xts_kernel *runnable[3];
+extern const struct crypt_xts_kernel *runnable[4];
 extern size_t n_runnable;
 void find_runnable(void);
 

@@ -97,14 +97,27 @@ Test(xts_api, no_units_change_nothing) {
 }
 
 Test(xts_api, best_kernel_is_the_fastest_the_features_allow) {
-    uint32_t wide = CRYPT_CPU_AVX2 | CRYPT_CPU_VAES;
-    for (uint32_t f = 0; f < 8; f++) {
-        const struct crypt_xts_kernel *expected = !(f & CRYPT_CPU_AESNI) ? &crypt_xts_kernel_portable
-                                                  : (f & wide) != wide   ? &crypt_xts_kernel_aesni
-                                                                         : &crypt_xts_kernel_vaes_avx2;
+    for (uint32_t f = 0; f < 64; f++) {
+        bool aes = f & CRYPT_CPU_AESNI, vaes = aes && f & CRYPT_CPU_VAES;
+        const struct crypt_xts_kernel *expected = vaes && f & CRYPT_CPU_AVX512 ? &crypt_xts_kernel_vaes_avx512
+                                                  : vaes && f & CRYPT_CPU_AVX2 ? &crypt_xts_kernel_vaes_avx2
+                                                  : aes                        ? &crypt_xts_kernel_aesni
+                                                                               : &crypt_xts_kernel_portable;
         cr_assert_eq(crypt_xts_kernel_best(f), expected, "features %#x", f);
     }
     cr_assert_eq(crypt_xts_kernel_portable.needs, 0);
+}
+
+/* Each refused in turn, all are offered once, from the fastest to the slowest; other features stay. */
+Test(xts_api, a_kernel_refused_leaves_the_next_best) {
+    const struct crypt_xts_kernel *order[] = {&crypt_xts_kernel_vaes_avx512, &crypt_xts_kernel_vaes_avx2,
+                                              &crypt_xts_kernel_aesni, &crypt_xts_kernel_portable};
+    uint32_t f = 0x3f;
+    for (size_t i = 0; i < 4; i++) {
+        cr_assert_eq(crypt_xts_kernel_best(f), order[i], "features %#x", f);
+        f = crypt_xts_kernel_without(f, order[i]);
+        cr_assert(f & CRYPT_CPU_RDRAND && f & CRYPT_CPU_RDSEED);
+    }
 }
 
 static void wrong(const struct crypt_xts *x, struct crypt_xts_batch *b, const uint8_t *src, uint8_t *dst, size_t n) {
@@ -149,6 +162,7 @@ Test(xts_api, features_are_those_of_this_processor) {
     cr_assert_eq(!!(f & CRYPT_CPU_AESNI), cpuinfo_has("aes"));
     cr_assert_eq(!!(f & CRYPT_CPU_AVX2), cpuinfo_has("avx2"));
     cr_assert_eq(!!(f & CRYPT_CPU_VAES), cpuinfo_has("vaes"));
+    cr_assert_eq(!!(f & CRYPT_CPU_AVX512), cpuinfo_has("avx512f"));
     cr_assert_eq(!!(f & CRYPT_CPU_RDRAND), cpuinfo_has("rdrand"));
     cr_assert_eq(!!(f & CRYPT_CPU_RDSEED), cpuinfo_has("rdseed"));
 }

@@ -17,7 +17,7 @@ static void one_unit(const struct crypt_xts *x, const struct rsp_vector *v, bool
         return;
     }
     struct crypt_xts_batch b = {0}; /* tweaks of more than 64 bits exist for kernels only */
-    memcpy(b.tweak[0], v->tweak, 16);
+    memcpy(b.number, v->tweak, 16);
     (encrypt ? x->kernel->encrypt : x->kernel->decrypt)(x, &b, src, dst, 1);
 }
 

@@ -228,3 +228,34 @@ Test(insn_decode, control_register_moves_ignore_mod) {
     cr_assert(insn.src.kind == VMM_INSN_CR && insn.src.n == 8);
     cr_assert_eq(insn.operand_bytes, 8);
 }
+
+Test(insn_decode, plain_loads_and_stores) {
+    static const struct {
+        const char *bytes;
+        uint8_t plain;
+    } cases[] = {
+        {"\x89\x07", VMM_INSN_PLAIN_STORE},            /* mov [rdi], eax */
+        {"\x8b\x47\x10", VMM_INSN_PLAIN_LOAD},         /* mov eax, [rdi + 16] */
+        {"\x48\x89\x07", VMM_INSN_PLAIN_STORE},        /* mov [rdi], rax */
+        {"\xa1\1\2\3\4\5\6\7\1", VMM_INSN_PLAIN_LOAD}, /* mov eax, [...] */
+        {"\x66\x89\x07", VMM_INSN_NOT_PLAIN},          /* mov [rdi], ax */
+        {"\x88\x07", VMM_INSN_NOT_PLAIN},              /* mov [rdi], al */
+        {"\x8a\x07", VMM_INSN_NOT_PLAIN},              /* mov al, [rdi] */
+        {"\xc7\x07\1\2\3\4", VMM_INSN_NOT_PLAIN},      /* mov dword [rdi], ... */
+        {"\x89\xc7", VMM_INSN_NOT_PLAIN},              /* mov edi, eax */
+        {"\x8c\x07", VMM_INSN_NOT_PLAIN},              /* mov [rdi], es */
+        {"\x48\x8c\x07", VMM_INSN_NOT_PLAIN},
+        {"\x01\x07", VMM_INSN_NOT_PLAIN},         /* add [rdi], eax */
+        {"\x0f\xb6\x07", VMM_INSN_NOT_PLAIN},     /* movzx eax, byte [rdi] */
+        {"\x63\x07", VMM_INSN_NOT_PLAIN},         /* movsxd eax, [rdi] */
+        {"\x0f\x38\xf0\x07", VMM_INSN_NOT_PLAIN}, /* movbe eax, [rdi] */
+        {"\x6f\0", VMM_INSN_NOT_PLAIN},           /* outs */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t bytes[VMM_INSN_MAX_BYTES] = {0};
+        struct vmm_insn insn;
+        memcpy(bytes, cases[i].bytes, 9 < strlen(cases[i].bytes) + 1 ? 9 : strlen(cases[i].bytes) + 1);
+        cr_assert_eq(vmm_insn_decode(bytes, sizeof bytes, VMM_INSN_64, &insn), 0, "case %zu", i);
+        cr_assert_eq(insn.plain, cases[i].plain, "case %zu", i);
+    }
+}

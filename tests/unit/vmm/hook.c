@@ -20,14 +20,29 @@ Test(vmm_hook, ports) {
     cr_assert(n == 10 && guest.pio[0x1f0] && guest.pio[0x1f8] && guest.pio[0xffff]);
 }
 
+Test(vmm_hook, ranges_of_registers) {
+    guest_start();
+    struct vmm *v = &guest.vmm;
+    cr_assert_eq(vmm_msr_trap(v, 0x100, 3, guest_trap, &t), 0);
+    cr_assert_eq(vmm_msr_trap(v, 0x102, 1, guest_trap, &t), VMM_E_BUSY);
+    cr_assert_eq(vmm_msr_trap(v, 0xff, 2, guest_trap, &t), VMM_E_BUSY);
+    cr_assert_eq(vmm_msr_trap(v, 0x100, 0, guest_trap, &t), VMM_E_INVAL);
+    cr_assert_eq(vmm_msr_trap(v, UINT32_MAX, 2, guest_trap, &t), VMM_E_INVAL);
+    cr_assert_eq(vmm_msr_trap(v, UINT32_MAX, 1, guest_trap, &t), 0);
+    cr_assert_eq(guest.n_msrs, 4);
+    for (uint32_t i = 0; i < 3; i++)
+        cr_assert(guest.msr[i].msr == 0x100 + i && guest.msr[i].read && guest.msr[i].write);
+    cr_assert_eq(guest.msr[3].msr, UINT32_MAX);
+}
+
 Test(vmm_hook, a_full_table) {
     guest_start();
     for (uint32_t i = 0; i < VMM_MAX_HOOKS; i++) {
-        cr_assert_eq(vmm_msr_trap(&guest.vmm, 0x1000 + i, guest_trap, &t), 0);
+        cr_assert_eq(vmm_msr_trap(&guest.vmm, 0x1000 + i, 1, guest_trap, &t), 0);
         cr_assert_eq(vmm_cpuid_hook(&guest.vmm, i * 2, 2, on_cpuid, &t), 0);
     }
-    cr_assert_eq(vmm_msr_trap(&guest.vmm, 0x100f, guest_trap, &t), VMM_E_BUSY);
-    cr_assert_eq(vmm_msr_trap(&guest.vmm, 0x2000, guest_trap, &t), VMM_E_FULL);
+    cr_assert_eq(vmm_msr_trap(&guest.vmm, 0x100f, 1, guest_trap, &t), VMM_E_BUSY);
+    cr_assert_eq(vmm_msr_trap(&guest.vmm, 0x2000, 1, guest_trap, &t), VMM_E_FULL);
     cr_assert_eq(vmm_cpuid_hook(&guest.vmm, 0x2000, 1, on_cpuid, &t), VMM_E_FULL);
     cr_assert_eq(guest.n_msrs, VMM_MAX_HOOKS);
 }
@@ -36,7 +51,7 @@ Test(vmm_hook, only_during_setup) {
     guest_start();
     guest.vmm.in_setup = false;
     cr_assert_eq(vmm_pio_trap(&guest.vmm, 1, 1, guest_trap, &t), VMM_E_INVAL);
-    cr_assert_eq(vmm_msr_trap(&guest.vmm, 1, guest_trap, &t), VMM_E_INVAL);
+    cr_assert_eq(vmm_msr_trap(&guest.vmm, 1, 1, guest_trap, &t), VMM_E_INVAL);
     cr_assert_eq(vmm_cpuid_hook(&guest.vmm, 1, 1, on_cpuid, &t), VMM_E_INVAL);
     cr_assert_eq(vmm_hypercall_hook(&guest.vmm, 1, 1, 0, guest_trap, &t), VMM_E_INVAL);
     cr_assert(!guest.pio[1] && guest.n_msrs == 0 && !guest.vmm.cpuid_exits);

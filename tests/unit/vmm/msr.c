@@ -164,11 +164,23 @@ Test(vmm_msr, one_without_a_rule_is_the_machines) {
     cr_assert(reads_as(0xc0002000, 0x7f));
 }
 
+Test(vmm_msr, a_range_outside_the_permission_map) {
+    start();
+    struct guest_trap t = {.answer = VMM_HANDLED, .value = 7};
+    cr_assert_eq(vmm_msr_trap(&guest.vmm, 0x40000050, 0x20, guest_trap, &t), 0);
+    cr_assert(reads_as(0x40000050, 7) && reads_as(0x4000006f, 7) && takes(0x40000060, 1));
+    cr_assert(t.n_seen == 3 && t.seen[1].addr == 0x4000006f && t.seen[2].write);
+    cr_assert(!reads_as(0x4000004f, 0) && !reads_as(0x40000070, 0) && !takes(0x40000070, 0)); /* the machine's #GP */
+    cr_assert_eq(t.n_seen, 3);
+    t.answer = VMM_PASS;
+    cr_assert(!reads_as(0x40000050, 7) && !takes(0x40000050, 7));
+}
+
 Test(vmm_msr, verdicts) {
     start();
     struct guest_trap t = {.value = UINT64_C(0x1122334455667788)};
     fake_msr(0x10a, 0x99, 0xff);
-    cr_assert_eq(vmm_msr_trap(&guest.vmm, 0x10a, guest_trap, &t), 0);
+    cr_assert_eq(vmm_msr_trap(&guest.vmm, 0x10a, 1, guest_trap, &t), 0);
     cr_assert(guest.n_msrs == 1 && guest.msr[0].msr == 0x10a && guest.msr[0].read && guest.msr[0].write);
     t.answer = VMM_HANDLED;
     cr_assert(reads_as(0x10a, UINT64_C(0x1122334455667788)));

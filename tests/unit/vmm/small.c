@@ -160,6 +160,56 @@ Test(vmm_vector, ymm) {
     }
 }
 
+Test(vmm_vector, zmm) {
+    static const uint64_t guests[] = {1, 3, 7, 0xe7, 0x2e7};
+    for (unsigned i = 0; i < sizeof guests / sizeof guests[0]; i++) {
+        fake_hw.n_log = 0;
+        fake_hw.cr[0] = CPU_NORMAL;
+        fake_hw.cr[4] = OSFXSR;
+        fake_hw.xcr0 = guests[i];
+        memset(v.area, 0x5a, sizeof v.area);
+        vmm_vector_begin(&v, VMM_ZMM);
+        cr_assert_eq(fake_hw.xcr0, guests[i] | 0xe7, "row %u", i);
+        cr_assert_eq(fake_hw.cr[4], OSFXSR | OSXSAVE);
+        vmm_vector_end(&v);
+        cr_assert_eq(fake_hw.xcr0, guests[i], "row %u", i);
+        cr_assert_eq(fake_hw.cr[4], OSFXSR);
+        cr_assert_eq(fake_nth(FAKE_XSAVE, 0)->value, 0xe6);
+        cr_assert_eq(fake_nth(FAKE_XRSTOR, 0)->value, 0xe6);
+    }
+}
+
+/* Offsets and sizes of opmasks, upper halves and ZMM16-31: of Intel's processors, of AMD's, and beyond the area. */
+Test(vmm_vector, widest) {
+    static const struct {
+        uint32_t ecx1, max_leaf, ebx7, xcr0, offset[3];
+        enum vmm_vector_width width;
+    } rows[] = {
+        {0, 0x10, 0, 0, {0}, VMM_XMM},
+        {1u << 26, 0x10, 0, 7, {0}, VMM_XMM},
+        {1u << 28, 0x10, 1u << 16, 0xe7, {1088, 1152, 1664}, VMM_XMM},
+        {5u << 26, 0x10, 0, 7, {0}, VMM_YMM},
+        {5u << 26, 0x10, 0, 0xe7, {1088, 1152, 1664}, VMM_YMM},
+        {5u << 26, 0x10, 1u << 16, 0x67, {1088, 1152, 1664}, VMM_YMM},
+        {5u << 26, 0xc, 1u << 16, 0xe7, {1088, 1152, 1664}, VMM_YMM},
+        {5u << 26, 0x10, 1u << 16, 0xe7, {1088, 1152, 1664}, VMM_ZMM},
+        {5u << 26, 0x10, 1u << 16, 0x2e7, {832, 896, 1408}, VMM_ZMM},
+        {5u << 26, 0x10, 1u << 16, 0xe7, {1088, 1152, 1728}, VMM_ZMM},
+        {5u << 26, 0x10, 1u << 16, 0xe7, {1088, 1152, 1792}, VMM_YMM},
+        {5u << 26, 0x10, 1u << 16, 0xe7, {2720, 1152, 1664}, VMM_YMM},
+    };
+    static const uint32_t n_bytes[] = {64, 512, 1024};
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        fake_cpuid(0, 0, (struct hw_cpuid){.eax = rows[i].max_leaf});
+        fake_cpuid(1, 0, (struct hw_cpuid){.ecx = rows[i].ecx1});
+        fake_cpuid(7, 0, (struct hw_cpuid){.ebx = rows[i].ebx7});
+        fake_cpuid(0xd, 0, (struct hw_cpuid){.eax = rows[i].xcr0});
+        for (uint32_t c = 0; c < 3; c++)
+            fake_cpuid(0xd, 5 + c, (struct hw_cpuid){.eax = n_bytes[c], .ebx = rows[i].offset[c]});
+        cr_assert_eq(vmm_vector_widest(), rows[i].width, "row %u", i);
+    }
+}
+
 /* ---- vcpu.c: what is asked through it ---- */
 
 Test(vmm_vcpu, devices_and_ports_untrapped) {

@@ -89,6 +89,20 @@ Test(vmm_space, ram) {
         cr_assert_eq(vmm_is_ram(&guest.vmm, rows[i].at, rows[i].n_bytes), rows[i].ram, "row %u", i);
 }
 
+Test(vmm_space, one_of_many_ranges_of_ram) {
+    guest_start();
+    for (unsigned n = 0; n <= 9; n++) {
+        guest.vmm.n_ram = n;
+        for (unsigned i = 0; i < n; i++) guest.vmm.ram[i] = (struct vmm_range){0x100000 + 0x4000 * i, 0x2000};
+        for (uint64_t at = 0x100000 - 8; at < 0x100000 + 0x4000 * 10; at += 0x1000 - 8) {
+            uint64_t into = (at - 0x100000) % 0x4000;
+            bool there = at >= 0x100000 && (at - 0x100000) / 0x4000 < n && into < 0x2000;
+            cr_assert_eq(vmm_is_ram(&guest.vmm, at, 1), there, "%u ranges: %lx", n, at);
+            cr_assert_eq(vmm_is_ram(&guest.vmm, at, 0x1800), there && into <= 0x800, "%u ranges: %lx", n, at);
+        }
+    }
+}
+
 Test(vmm_space, what_a_device_may_be_given) {
     guest_start();
     uint64_t limit = UINT64_C(1) << 40;

@@ -21,7 +21,7 @@ static int convert(const struct row *rows, unsigned n, size_t desc_bytes, uint32
         memcpy(map + i * desc_bytes, &d, sizeof d);
     }
     memset(out, 0x5a, sizeof out);
-    int r = vmm_uefi_ram(map, n * desc_bytes, desc_bytes, out, max);
+    int r = vmm_uefi_ranges(map, n * desc_bytes, desc_bytes, VMM_UEFI_RAM, out, max);
     free(map);
     return r;
 }
@@ -79,10 +79,12 @@ Test(vmm_uefi_ram, sizes) {
     cr_assert_eq(convert(rows, 0, DESC_BYTES, MAX), 0);
     cr_assert_eq(convert(rows, 2, sizeof(EFI_MEMORY_DESCRIPTOR), MAX), 2);
     uint8_t map[100] = {0};
-    cr_assert_eq(vmm_uefi_ram(map, sizeof map, sizeof(EFI_MEMORY_DESCRIPTOR) - 1, out, MAX), VMM_E_INVAL);
-    cr_assert_eq(vmm_uefi_ram(map, sizeof map, 0, out, MAX), VMM_E_INVAL);
-    cr_assert_eq(vmm_uefi_ram(map, sizeof map, SIZE_MAX, out, MAX), 0);
-    cr_assert_eq(vmm_uefi_ram(map, 39, sizeof(EFI_MEMORY_DESCRIPTOR), out, MAX), 0); /* a piece of one */
+    cr_assert_eq(vmm_uefi_ranges(map, sizeof map, sizeof(EFI_MEMORY_DESCRIPTOR) - 1, VMM_UEFI_RAM, out, MAX),
+                 VMM_E_INVAL);
+    cr_assert_eq(vmm_uefi_ranges(map, sizeof map, 0, VMM_UEFI_RAM, out, MAX), VMM_E_INVAL);
+    cr_assert_eq(vmm_uefi_ranges(map, sizeof map, SIZE_MAX, VMM_UEFI_RAM, out, MAX), 0);
+    cr_assert_eq(vmm_uefi_ranges(map, 39, sizeof(EFI_MEMORY_DESCRIPTOR), VMM_UEFI_RAM, out, MAX),
+                 0); /* a piece of one */
 }
 
 /* ---- against an oracle: one bit a page ---- */

@@ -142,6 +142,10 @@ struct vmm_insn_operand {
 
 enum vmm_insn_rep { VMM_INSN_REP_NONE, VMM_INSN_REPE, VMM_INSN_REPNE };
 
+/* The commonest case by far, told once so that nobody need ask twice: a MOV between memory and a whole general register
+ * of 4 or 8 bytes. */
+enum vmm_insn_plain { VMM_INSN_NOT_PLAIN, VMM_INSN_PLAIN_LOAD, VMM_INSN_PLAIN_STORE };
+
 #define VMM_INSN_REG_RIP  16   /* as base: the address of the next instruction */
 #define VMM_INSN_REG_NONE 0xff /* as base or index: absent */
 
@@ -156,6 +160,7 @@ struct vmm_insn {
     uint8_t rep;           /* enum vmm_insn_rep; string instructions only */
     uint8_t condition;     /* SETCC, CMOVCC: the low four bits of the opcode */
     bool lock;
+    uint8_t plain; /* enum vmm_insn_plain */
     struct vmm_insn_operand dst, src;
     /* The memory operand, if dst or src is one. */
     uint8_t seg;   /* enum vmm_seg, overrides applied; for string instructions the segment of rSI */
