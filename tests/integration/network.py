@@ -23,22 +23,33 @@ def checksum(name, path):
     return f"{name}=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
-def fill(folder, image, cmdline="", conf=None, arch="amd64", extra=""):
+def with_files(script, names):
+    """A script that fetches these files for Sekisho."""
+    first, *further = names
+    script = re.sub(r"^set key .*$", f"set key {first}", script, flags=re.M)
+    for name in further:
+        script = re.sub(r"^(\w+ )\$\{key\}( .*)$", rf"\g<0>\n\1{name}\2", script, flags=re.M)
+    return script
+
+
+def fill(folder, image, cmdline="", conf=None, arch="amd64", extra="", files=None):
     """The server's folder, for a machine with this disk. cmdline: of the kernel, if one comes over the network. extra: more of
-    sekisho.conf's [boot]."""
+    sekisho.conf's [boot]. files: those that conf names, {name: contents}, if it is not the disk's key."""
+    files = files or {"system.key": disks.key_of(image)}
     folder.mkdir(parents=True)
     for loader in (conftest.LOADER, conftest.LOADER_BIOS):
         shutil.copy(loader, folder)
     text = re.sub(r"hex:\w+", "file:system.key", conf or disks.conf(image, extra))
     (folder / "sekisho.conf").write_text(text)
-    (folder / "system.key").write_bytes(disks.key_of(image))
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
     built = guest.build(arch)
     shutil.copy(built / "vmlinuz.efi", folder / "vmlinuz")
     shutil.copy(built / "initrd.gz", folder / "initrd.img")
     shutil.copy("/usr/lib/ipxe/ipxe.efi", folder)
-    sums = " ".join(checksum(name, folder / name) for name in ("sekisho.conf", "system.key"))
+    sums = " ".join(checksum(name, folder / name) for name in ("sekisho.conf", *files))
     for script in SCRIPTS.glob("*.ipxe"):
-        text = re.sub(r"^set sums$", f"set sums {sums}", script.read_text(), flags=re.M)
+        text = re.sub(r"^set sums$", f"set sums {sums}", with_files(script.read_text(), files), flags=re.M)
         text = re.sub(r"^set cmdline .*$", f"set cmdline console=ttyS0 panic=-1 {cmdline}", text, flags=re.M)
         assert sums in text
         (folder / script.name).write_text(text)

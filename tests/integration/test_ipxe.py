@@ -7,12 +7,14 @@ import shutil
 import pytest
 
 import conftest
+import luks
 import network
 import vm
 from conftest import LOADER_BIOS, NATIVE, check_files, press, seen
 
 pytestmark = pytest.mark.skipif(NATIVE, reason="about how Sekisho is started")
 BUS = {"UEFI": "ahci", "BIOS": "ide"}
+SECRET = "Correct horse 27"
 
 
 def site(lab, job="fs,verify", **options):
@@ -58,6 +60,24 @@ def test_disk(lab, firmware):
     assert "GET" not in (folder.with_name("web.log")).read_text()
     check_files(lab, text)
     seen(f"AMD SVM (QEMU) iPXE {firmware}", lab.bus, 1, "encrypts, reboots")
+
+
+@pytest.mark.parametrize("firmware, script, unlock", [("UEFI", "network.ipxe", "passphrase"),
+                                                     ("BIOS", "disk.ipxe", "keyfile:user.key")])
+def test_luks(lab, firmware, script, unlock):
+    """A LUKS header over the network, opened by what a person types, or by one more file."""
+    files = {"system.luks": luks.header(lab, SECRET.encode())}
+    if unlock != "passphrase":
+        files["user.key"] = SECRET.encode()
+    folder = site(lab, conf=luks.conf(lab, unlock), files=files)
+    on_disk = vm.bios_files("fs,verify") if firmware == "BIOS" else None
+    with network.Network(folder, script) as net, switch_on(lab, net, firmware, on_disk, smp=1) as machine:
+        if unlock == "passphrase":
+            machine.wait("passphrase for key system", 120)
+            machine.send(f"{SECRET}\r")
+        text = lab.finish(machine, 120)
+    assert "key system unlocked by keyslot 0" in text
+    check_files(lab, text)
 
 
 def test_network_driver_above(lab):
