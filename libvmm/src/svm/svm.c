@@ -206,8 +206,8 @@ static void svm_msr_intercept(struct vmm *vmm, uint32_t msr, bool read, bool wri
     uint32_t byte;
     unsigned bit;
     if (!svm_msrpm_index(msr, &byte, &bit)) return;
-    if (read) map[byte] |= (uint8_t)BIT(bit);
-    if (write) map[byte] |= (uint8_t)BIT(bit + 1);
+    map[byte] =
+        (uint8_t)((map[byte] & ~(BIT(bit) | BIT(bit + 1))) | (read ? BIT(bit) : 0) | (write ? BIT(bit + 1) : 0));
 }
 
 const struct vmm_cpu_ops vmm_svm_ops = {
