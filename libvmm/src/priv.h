@@ -131,6 +131,7 @@ struct vmm_vcpu {
     bool nmi_blocked, nmi_pending;        /* [V] */
     uint64_t step_dr6;                    /* [V] the guest's DR6 while we single-step it */
     bool in_exit;                         /* [V] */
+    bool init_in_host;                    /* [V] an INIT came while we ran; also set by our #SX handler */
     struct vmm_cpu_state start;           /* [V] with which it begins as the guest */
     struct vmm_event inject;              /* [V] */
     bool shutdown;                        /* [V] the guest has triple-faulted */
