@@ -19,6 +19,8 @@
 #define APIC_LVT_TIMER  0x320u
 #define APIC_LVT_MASKED BIT(16)
 
+#define CPUID_1_ECX_HYPERVISOR BIT(31)
+
 #define APIC_TIMER_PERIODIC 0x20000u
 #define APIC_TIMER_INITIAL  0x380u
 #define APIC_TIMER_DIVIDE   0x3e0u
@@ -259,6 +261,8 @@ static void read_args(EFI_HANDLE image, EFI_SYSTEM_TABLE *st) {
     while (i < n && options[i] == ' ') i++;
     while (i < n && options[i] && out < sizeof gt_args - 1) gt_args[out++] = (char)options[i++];
 }
+
+bool gt_holds_init(void) { return gt_intel || !(hw_cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR); }
 
 static uint64_t apic_exits(void) {
     return gt_call(HOST_STAT, VMM_EXIT_APIC, 0, 0) + gt_call(HOST_STAT, VMM_EXIT_MSR, 0, 0);

@@ -95,6 +95,7 @@ void gt_apic_write(uint32_t reg, uint32_t v); /* x2APIC: the command register's 
 /* Let the local timer tick n times, with an EOI each. How many exits the APIC's registers caused meanwhile; all ones:
  * the ticks did not come. */
 uint64_t gt_ticks(uint32_t n);
+bool gt_holds_init(void);      /* does an INIT wait until the hypervisor lets it take its course? */
 void gt_delay_us(uint64_t us); /* at least; by the ACPI timer */
 uint64_t gt_random(void);      /* the same sequence in every run */
 

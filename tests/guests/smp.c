@@ -379,7 +379,7 @@ void gt_main(void) {
     memset((void *)gt_call(HOST_WHERE, 2, 0, 0), 0xf4, VMM_PAGE_BYTES); /* the hypervisor's own start-up page */
     fill_page(page_a);
     fill_page(page_b);
-    bool open = gt_intel && strcmp(gt_args + 1, " unknown") != 0;
+    bool open = gt_holds_init() && strcmp(gt_args + 1, " unknown") != 0;
     if (!strcmp(gt_args + 1, " parked")) {
         wake_parked();
         return;
