@@ -20,10 +20,14 @@ static bool read_physical(uint64_t at, void *dst, size_t n_bytes) {
     return true;
 }
 
-static void read_acpi(EFI_SYSTEM_TABLE *st) {
-    for (UINTN i = 0; i < st->NumberOfTableEntries; i++)
-        if (!memcmp(&st->ConfigurationTable[i].VendorGuid, &acpi2_guid, sizeof acpi2_guid))
-            inputs_acpi(&settings, (uint64_t)(uintptr_t)st->ConfigurationTable[i].VendorTable, read_physical);
+static void read_acpi(EFI_SYSTEM_TABLE *st, uint32_t *out_n_possible) {
+    *out_n_possible = 0;
+    for (UINTN i = 0; i < st->NumberOfTableEntries; i++) {
+        if (memcmp(&st->ConfigurationTable[i].VendorGuid, &acpi2_guid, sizeof acpi2_guid)) continue;
+        uint64_t rsdp = (uint64_t)(uintptr_t)st->ConfigurationTable[i].VendorTable;
+        inputs_acpi(&settings, rsdp, read_physical);
+        *out_n_possible = acpi_count_processors(rsdp, read_physical).n_possible;
+    }
 }
 
 /* What the configuration says; a sentence on the console and false if it says nothing valid. */
@@ -71,7 +75,8 @@ static bool read_keys(void) {
 static bool launch(EFI_SYSTEM_TABLE *st) {
     struct vmm_launch l;
     const char *why;
-    read_acpi(st);
+    uint32_t n_possible;
+    read_acpi(st, &n_possible);
     storage_connect(st);
     if (vmm_uefi_prepare(&uefi, REGION_BYTES, &l, &why)) {
         con_line(why, NULL, NULL);
@@ -81,6 +86,7 @@ static bool launch(EFI_SYSTEM_TABLE *st) {
     int n = vmm_uefi_map(&uefi, BIT(EfiBootServicesData) | BIT(EfiRuntimeServicesData), settings.kept_in, VMM_MAX_RAM);
     settings.n_kept_in = n < 0 ? 0 : (uint32_t)n;
     if (n < 0 && settings.typed.n_typed) con_line("what was typed stays in the firmware's memory", NULL, NULL);
+    l.n_possible = n_possible;
     l.serial_port = settings.conf.console & CONF_CONSOLE_SERIAL ? SERIAL_PORT : 0;
     l.setup = sekisho_setup;
     l.arg = &settings;

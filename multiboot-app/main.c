@@ -119,9 +119,9 @@ static void wipe_modules(void) {
         if (!is_system(&mbi.module[i])) wipe_module(&mbi.module[i]);
 }
 
-static uint32_t read_acpi(void) {
+static struct acpi_processors read_acpi(void) {
     uint64_t rsdp;
-    if (!acpi_find_rsdp(read_physical, &rsdp)) return 0;
+    if (!acpi_find_rsdp(read_physical, &rsdp)) return (struct acpi_processors){0, 0};
     inputs_acpi(&settings, rsdp, read_physical);
     return acpi_count_processors(rsdp, read_physical);
 }
@@ -202,7 +202,7 @@ static int wipe_free(void) {
 
 static bool launch(uint64_t *out_resident) {
     struct vmm_launch l = {.n_ram = 0};
-    uint32_t n_cpus = read_acpi();
+    struct acpi_processors cpus = read_acpi();
     struct vmm_range holes[] = {{settings.ecam, ((uint64_t)settings.ecam_last_bus + 1) << 20}};
     const char *why = place(&l, out_resident);
     if (!why && wipe_free() < 0) why = TOO_MANY_RANGES;
@@ -211,7 +211,8 @@ static bool launch(uint64_t *out_resident) {
     if (!why) {
         l.ram = ram;
         l.n_ram = (uint32_t)n_ram;
-        l.max_cpus = n_cpus == 0 ? CPUS_UNKNOWN : n_cpus < VMM_MAX_CPUS ? n_cpus : VMM_MAX_CPUS;
+        l.max_cpus = cpus.n_usable == 0 ? CPUS_UNKNOWN : cpus.n_usable < VMM_MAX_CPUS ? cpus.n_usable : VMM_MAX_CPUS;
+        l.n_possible = cpus.n_possible;
         l.stop_others = true;
         l.tsc_hz = tsc_hz;
         l.start_tsc = start_tsc;

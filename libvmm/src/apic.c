@@ -3,8 +3,12 @@
  * Initialization". */
 #include "priv.h"
 #include <hw.h>
+#include <string.h>
 #include "apic_regs.h"
 #include "msr_regs.h"
+
+#define STOP_PAUSES 50000u /* until an INIT has come through */
+#define INIT_PAUSES 1000u  /* ... and has been carried out */
 
 static bool is_x2apic(void) { return (hw_rdmsr(MSR_APIC_BASE) & APIC_BASE_EXTD) != 0; }
 
@@ -69,27 +73,6 @@ static bool surely_reaches(uint64_t icr, uint32_t dest, uint32_t id, uint32_t se
     return id != self && (shorthand == 3 || (shorthand == 0 && !(icr & APIC_ICR_LOGICAL) && dest == id));
 }
 
-/* By our own registers, where a logical destination has to be resolved. Intel SDM Volume 3A, 10.6.2.2 "Logical
- * Destination Mode", 10.12.10.1 "Logical Destination Mode in x2APIC Mode". */
-static bool is_meant(const struct vmm *vmm) {
-    uint64_t icr = vmm->init_icr;
-    uint32_t dest = vmm->init_dest;
-    if (FIELD_GET(APIC_ICR_SHORTHAND, icr) || !(icr & APIC_ICR_LOGICAL)) return true; /* the sender knew */
-    if (is_x2apic()) {
-        uint32_t id = (uint32_t)hw_rdmsr(MSR_X2APIC_LDR);
-        return dest == UINT32_MAX || ((dest ^ id) >> 16 == 0 && (dest & id & 0xffff));
-    }
-    uint32_t id = (uint32_t)FIELD_GET(APIC_LDR_ID, hw_mmio_read(vmm->apic_base + APIC_LDR, 4));
-    bool flat = FIELD_GET(APIC_DFR_MODEL, hw_mmio_read(vmm->apic_base + APIC_DFR, 4)) != 0;
-    return dest == 0xff || (flat ? dest & id : (dest ^ id) >> 4 == 0 && (dest & id & 0xf));
-}
-
-bool vmm_apic_is_meant(struct vmm_vcpu *vcpu) {
-    if (is_meant(vcpu->vmm)) return true;
-    __atomic_store_n(&vcpu->stop, 0, __ATOMIC_RELEASE); /* pairs with vmm_stop */
-    return false;
-}
-
 /* Who surely gets the INIT counts as stopped: nobody waits for it when a mapping changes. */
 static void mark_stopped(const struct vmm_vcpu *vcpu, uint64_t icr, uint32_t dest, bool x2apic) {
     struct vmm *vmm = vcpu->vmm;
@@ -100,34 +83,29 @@ static void mark_stopped(const struct vmm_vcpu *vcpu, uint64_t icr, uint32_t des
     }
 }
 
-/* Where INITs are held back, everyone it may reach makes way, or finds that it is not meant. One sender asks at a time,
- * because two that wait for each other would wait in vain. False: another one's INIT for the sender was first. */
-static bool make_way(struct vmm_vcpu *vcpu, uint64_t icr, uint32_t dest, bool x2apic) {
-    struct vmm *vmm = vcpu->vmm;
-    if (FIELD_GET(APIC_ICR_SHORTHAND, icr) == 2) return true;          /* not valid with INIT: it may well be ignored */
-    while (__atomic_exchange_n(&vmm->stopping, 1, __ATOMIC_ACQUIRE)) { /* pairs with its release below */
-        if (__atomic_load_n(&vcpu->stop, __ATOMIC_ACQUIRE) && vmm_apic_is_meant(vcpu)) return false;
-        hw_pause();
-    }
-    vmm->init_icr = icr;
-    vmm->init_dest = dest;
-    for (uint32_t i = 0; takes_commands(x2apic) && i < vmm->n_cpus; i++) {
-        uint32_t id = __atomic_load_n(&vmm->slot[i].apic_id, __ATOMIC_RELAXED);
-        if (id != SLOT_FREE && id != vcpu->apic_id && may_reach(icr, dest, x2apic, id, vcpu->apic_id))
-            vmm_stop(vmm->vcpu[i]);
-    }
-    __atomic_store_n(&vmm->stopping, 0, __ATOMIC_RELEASE);
-    return true;
-}
-
-static bool prepare_init(struct vmm_vcpu *vcpu, uint64_t icr, uint32_t dest, bool x2apic) {
+static void prepare_init(struct vmm_vcpu *vcpu, uint64_t icr, uint32_t dest, bool x2apic) {
     struct vmm *vmm = vcpu->vmm;
     for (uint32_t id = 0; id < VMM_MAX_CPUS; id++)
         if (may_reach(icr, dest, x2apic, id, vcpu->apic_id))
             __atomic_store_n(&vmm->start[id], VMM_START_INIT, __ATOMIC_RELEASE);
-    if (vmm->ops->holds_init) return make_way(vcpu, icr, dest, x2apic);
-    mark_stopped(vcpu, icr, dest, x2apic);
-    return true;
+    if (!vmm->holds_init) mark_stopped(vcpu, icr, dest, x2apic);
+}
+
+/* An INIT that exits takes its time: the start-up IPI behind it must find a processor that waits for one. Bounded: who
+ * did not get the INIT will not stop. */
+static void wait_for_stopped(const struct vmm_vcpu *vcpu, uint64_t icr, uint32_t dest, bool x2apic) {
+    const struct vmm *vmm = vcpu->vmm;
+    bool waited = false;
+    for (uint32_t i = 0; i < vmm->n_cpus; i++) {
+        uint32_t id = __atomic_load_n(&vmm->slot[i].apic_id, __ATOMIC_RELAXED);
+        if (id >= VMM_MAX_CPUS || !may_reach(icr, dest, x2apic, id, vcpu->apic_id) ||
+            __atomic_load_n(&vmm->start[id], __ATOMIC_ACQUIRE) != VMM_START_INIT)
+            continue;
+        waited = true;
+        for (unsigned n = 0; n < STOP_PAUSES && __atomic_load_n(&vmm->vcpu[i]->running, __ATOMIC_ACQUIRE); n++)
+            hw_pause(); /* pairs with vmm_init_exit */
+    }
+    for (unsigned n = 0; waited && n < INIT_PAUSES; n++) hw_pause();
 }
 
 /* A start-up IPI to processors that run already is ignored by them, as on the bare machine, and what we remember for
@@ -140,19 +118,23 @@ static void remember_sipi(const struct vmm_vcpu *vcpu, uint64_t icr, uint32_t de
         uint8_t after_init = VMM_START_INIT;                               /* only the first one counts */
         __atomic_store_n(&vmm->sipi_vector[id], vector, __ATOMIC_RELEASE); /* pairs with ap_main */
         (void)__atomic_compare_exchange_n(&vmm->start[id], &after_init, VMM_START_SIPI, false, __ATOMIC_RELEASE,
-                                          __ATOMIC_RELAXED); /* pairs with vmx_exit.c */
+                                          __ATOMIC_RELAXED); /* pairs with vmm_init_exit */
     }
 }
 
-/* What a write to the command register becomes. False: nothing. */
-static bool command_write(struct vmm_vcpu *vcpu, uint64_t *icr, uint32_t dest, bool x2apic) {
-    uint64_t mode = FIELD_GET(APIC_ICR_MODE, *icr);
-    bool deassert = (*icr & (APIC_ICR_LEVEL | APIC_ICR_TRIGGER)) == APIC_ICR_TRIGGER; /* stops nobody */
-    if (mode == APIC_MODE_INIT && !deassert) return prepare_init(vcpu, *icr, dest, x2apic);
-    if (mode != APIC_MODE_SIPI) return true;
-    remember_sipi(vcpu, *icr, dest, x2apic);
-    *icr = (*icr & ~APIC_ICR_VECTOR) | FIELD_PUT(APIC_ICR_VECTOR, vcpu->vmm->low_page >> 12);
-    return true;
+/* What a write to the command register becomes. */
+static uint64_t command_write(struct vmm_vcpu *vcpu, uint64_t icr, uint32_t dest, bool x2apic) {
+    uint64_t mode = FIELD_GET(APIC_ICR_MODE, icr);
+    bool deassert = (icr & (APIC_ICR_LEVEL | APIC_ICR_TRIGGER)) == APIC_ICR_TRIGGER; /* stops nobody */
+    if (mode == APIC_MODE_INIT && !deassert) prepare_init(vcpu, icr, dest, x2apic);
+    if (mode != APIC_MODE_SIPI) return icr;
+    if (vcpu->vmm->holds_init) wait_for_stopped(vcpu, icr, dest, x2apic);
+    remember_sipi(vcpu, icr, dest, x2apic);
+    return (icr & ~APIC_ICR_VECTOR) | FIELD_PUT(APIC_ICR_VECTOR, vcpu->vmm->low_page >> 12);
+}
+
+static uint32_t xapic_dest(const struct vmm *vmm) {
+    return (uint32_t)FIELD_GET(APIC_ICR_DEST, hw_mmio_read(vmm->apic_base + APIC_ICR_HIGH, 4));
 }
 
 static enum vmm_verdict xapic_write(struct vmm_vcpu *vcpu, void *cookie, struct vmm_access *a) {
@@ -163,21 +145,74 @@ static enum vmm_verdict xapic_write(struct vmm_vcpu *vcpu, void *cookie, struct 
     if (a->n_bytes != 4 || (a->addr & 0xf)) return VMM_SKIP;
     if (reg == APIC_ID) return VMM_SKIP; /* read-only on most processors, and how we find each other on all */
     if (reg != APIC_ICR_LOW) return VMM_PASS;
-    uint64_t high = hw_mmio_read(vcpu->vmm->apic_base + APIC_ICR_HIGH, 4);
-    return command_write(vcpu, &a->value, (uint32_t)FIELD_GET(APIC_ICR_DEST, high), false) ? VMM_PASS : VMM_SKIP;
+    a->value = command_write(vcpu, a->value, xapic_dest(vcpu->vmm), false);
+    return VMM_PASS;
 }
 
 static enum vmm_verdict x2apic_write(struct vmm_vcpu *vcpu, void *cookie, struct vmm_access *a) {
     (void)cookie;
     if (!a->write) return VMM_PASS;
-    uint64_t icr = a->value & BITS(31, 0);
-    if (!command_write(vcpu, &icr, (uint32_t)(a->value >> 32), true)) return VMM_SKIP;
-    a->value = (a->value & ~BITS(31, 0)) | icr;
+    uint64_t icr = a->value & BITS(31, 0), dest = a->value & ~BITS(31, 0);
+    a->value = dest | command_write(vcpu, icr, (uint32_t)(dest >> 32), true);
     return VMM_PASS;
 }
 
 int vmm_apic_init(struct vmm *vmm) {
     vmm->apic_base = hw_rdmsr(MSR_APIC_BASE) & APIC_BASE_ADDR;
-    int r = vmm_mmio_trap_writes(vmm, gpa(vmm->apic_base), VMM_PAGE_BYTES, xapic_write, NULL);
-    return r < 0 ? r : vmm_msr_trap(vmm, MSR_X2APIC_ICR, 1, x2apic_write, NULL);
+    vmm->apic_trap = vmm_mmio_trap_writes(vmm, gpa(vmm->apic_base), VMM_PAGE_BYTES, xapic_write, NULL);
+    return vmm->apic_trap < 0 ? vmm->apic_trap : vmm_msr_trap(vmm, MSR_X2APIC_ICR, 1, x2apic_write, NULL);
+}
+
+/* ---- while every processor runs below, nobody waits for a start-up IPI ---- */
+
+static void set_traps(struct vmm *vmm, bool on) {
+    vmm->apic_open = !on;
+    vmm_mmio_arm(vmm, vmm->apic_trap, on);
+    vmm->ops->msr_intercept(vmm, MSR_X2APIC_ICR, on, on);
+}
+
+void vmm_apic_open(struct vmm *vmm) {
+    vmm_lock(&vmm->npt_lock);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < vmm->n_cpus; i++)
+        n += __atomic_load_n(&vmm->vcpu[i]->running, __ATOMIC_SEQ_CST) && !vmm->vcpu[i]->stopping;
+    if (!vmm->apic_open && n == vmm->n_possible && (n == 1 || vmm->holds_init)) {
+        memset(vmm->start, VMM_START_DONE, sizeof vmm->start);
+        set_traps(vmm, false);
+        __atomic_add_fetch(&vmm->npt_generation, 1, __ATOMIC_SEQ_CST); /* who does not see it yet exits once more */
+    }
+    vmm_unlock(&vmm->npt_lock);
+}
+
+void vmm_apic_close(struct vmm_vcpu *vcpu) {
+    struct vmm *vmm = vcpu->vmm;
+    vmm_lock(&vmm->npt_lock);
+    vcpu->stopping = true;
+    if (vmm->apic_open) set_traps(vmm, true);
+    vmm_unlock(&vmm->npt_lock);
+}
+
+void vmm_apic_look_back(struct vmm_vcpu *vcpu) {
+    struct vmm *vmm = vcpu->vmm;
+    bool x2apic = is_x2apic();
+    if (!takes_commands(x2apic)) return;
+    uint64_t icr = x2apic ? hw_rdmsr(MSR_X2APIC_ICR) : hw_mmio_read(vmm->apic_base + APIC_ICR_LOW, 4);
+    uint64_t ours = vmm->low_page >> 12, low = icr & BITS(31, 0) & ~APIC_ICR_PENDING;
+    if (FIELD_GET(APIC_ICR_MODE, low) != APIC_MODE_SIPI || FIELD_GET(APIC_ICR_VECTOR, low) == ours) return;
+    uint32_t dest = x2apic ? (uint32_t)(icr >> 32) : xapic_dest(vmm);
+    low = command_write(vcpu, low, dest, x2apic);
+    if (x2apic)
+        hw_wrmsr(MSR_X2APIC_ICR, (uint64_t)dest << 32 | low);
+    else
+        hw_mmio_write(vmm->apic_base + APIC_ICR_LOW, 4, low);
+}
+
+/* Source: Intel SDM Volume 3A, 10.4.3 "Enabling or Disabling the Local APIC", 10.4.7.1 "Local APIC State After Power-Up
+ * or Reset"; the mode stays: 10.12.5.1 "x2APIC States". */
+void vmm_apic_reset(void) {
+    uint64_t base = hw_rdmsr(MSR_APIC_BASE), off = base & ~(APIC_BASE_EN | APIC_BASE_EXTD);
+    if (!(base & APIC_BASE_EN)) return;
+    hw_wrmsr(MSR_APIC_BASE, off);
+    hw_wrmsr(MSR_APIC_BASE, off | APIC_BASE_EN);
+    if (base & APIC_BASE_EXTD) hw_wrmsr(MSR_APIC_BASE, base);
 }

@@ -196,9 +196,7 @@ void vmm_exit_handle(struct vmm_vcpu *vcpu, struct vmm_exit *exit) {
     case VMM_EXIT_NMI: nmi_exit(vcpu); break;
     case VMM_EXIT_IRET: iret_exit(vcpu); break;
     case VMM_EXIT_VIRT_INSN: vmm_inject(vcpu, VECTOR_UD, 0); break;
-    case VMM_EXIT_INIT: /* where it does not simply take its course behind the exit */
-        if (vcpu->vmm->ops->other) (void)vcpu->vmm->ops->other(vcpu, exit);
-        break;
+    case VMM_EXIT_INIT: vmm_init_exit(vcpu); break;
     case VMM_EXIT_INTERRUPT: break;
     case VMM_EXIT_SHUTDOWN: vcpu->shutdown = true; break;
     case VMM_EXIT_ENTRY_FAILED: entry_failed(vcpu); break;
@@ -216,11 +214,24 @@ void vmm_exit_handle(struct vmm_vcpu *vcpu, struct vmm_exit *exit) {
     }
 }
 
+/* From now on a flush waits for this processor; and whoever waits for a start-up IPI has what was sent from here
+ * before. */
+static void end_exit(struct vmm_vcpu *vcpu) {
+    for (;;) {
+        __atomic_store_n(&vcpu->in_exit, false, __ATOMIC_SEQ_CST);                 /* pairs with vmm_flush_nested */
+        uint32_t n_inits = __atomic_load_n(&vcpu->vmm->n_inits, __ATOMIC_SEQ_CST); /* pairs with vmm_init_exit */
+        if (n_inits == vcpu->n_inits) return;
+        __atomic_store_n(&vcpu->in_exit, true, __ATOMIC_SEQ_CST);
+        vcpu->n_inits = n_inits;
+        vmm_apic_look_back(vcpu);
+    }
+}
+
 _Noreturn void vmm_loop(struct vmm_vcpu *vcpu) {
     const struct vmm_cpu_ops *ops = vcpu->vmm->ops;
     for (;;) {
         struct vmm_exit exit;
-        __atomic_store_n(&vcpu->in_exit, false, __ATOMIC_SEQ_CST); /* pairs with vmm_flush_nested */
+        end_exit(vcpu);
         ops->run(vcpu, &exit);
         __atomic_store_n(&vcpu->in_exit, true, __ATOMIC_SEQ_CST);
         vmm_exit_handle(vcpu, &exit);

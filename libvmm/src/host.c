@@ -18,6 +18,7 @@
 
 #define VECTOR_NMI 2u
 #define VECTOR_DF  8u
+#define VECTOR_SX  30u
 
 struct idt_gate {
     uint16_t offset_15_0, selector;
@@ -127,6 +128,10 @@ void host_exception(struct host_frame *f) {
     if (f->vector == VECTOR_NMI) { /* AMD: only taken in the window of vmm_cpu_ops.take_nmi, which knows why */
         struct vmm_vcpu *vcpu = host_vcpu();
         if (vcpu->vmm->ops->nmi_in_host) vcpu->vmm->ops->nmi_in_host(vcpu, &f->rip);
+        return;
+    }
+    if (f->vector == VECTOR_SX) { /* an INIT in that window: AMD only */
+        __atomic_store_n(&host_vcpu()->init_in_host, true, __ATOMIC_RELAXED);
         return;
     }
     if (fixup(f)) return;

@@ -132,6 +132,7 @@ static struct vmm *make_vmm(const struct vmm_launch *l) {
     vmm->region = (struct vmm_range){l->region.v, l->region_bytes};
     vmm->low_page = l->low_page.v;
     vmm->n_cpus = l->max_cpus;
+    vmm->n_possible = l->n_possible;
     vmm->serial_port = l->serial_port;
     vmm->tsc_hz = l->tsc_hz;
     vmm->n_ram = l->n_ram;

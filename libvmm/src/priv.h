@@ -131,13 +131,15 @@ struct vmm_vcpu {
     uint32_t index;        /* [I] */
     uint32_t apic_id;      /* [I] after claimed */
     uint32_t running;      /* [A] from its start to an INIT */
-    uint32_t stop;         /* [A] asked to make way for vmm.init_icr: set by the sender, cleared when settled */
+    bool stopping;         /* [L npt_lock] an INIT has exited */
+    uint32_t n_inits;      /* [V] how many of vmm.n_inits it has seen */
 
     uint32_t kick;                    /* [A] somebody waits for this processor to leave the guest once */
     uint32_t npt_generation;          /* [V] */
     bool nmi_blocked, nmi_pending;    /* [V] */
     uint64_t step_dr6;                /* [V] the guest's DR6 while we single-step it */
     bool in_exit;                     /* [V] */
+    bool init_in_host;                /* [V] an INIT came while we ran; also set by our #SX handler */
     struct vmm_cpu_state start;       /* [V] with which it begins as the guest */
     struct vmm_event inject;          /* [V] */
     bool shutdown;                    /* [V] the guest has triple-faulted */
@@ -188,15 +190,17 @@ struct vmm_cpu_ops {
     /* Where that exit comes before the IRET: vmm_nmi_window() behind it. False: not possible now. NULL: it comes after.
      */
     bool (*step)(struct vmm_vcpu *vcpu);
+    /* Let an INIT that has exited take its course. Returns if none is there any more: where the exit uses it up. What
+     * INIT leaves as it is, the guest's own is back in the processor. */
+    void (*leave)(struct vmm_vcpu *vcpu);
     void (*take_nmi)(void); /* be done with the NMI that caused the exit: others can come */
     unsigned (*insn_bytes)(const struct vmm_vcpu *vcpu, uint8_t out[15]); /* from the processor, or 0 */
     void (*pio_intercept)(struct vmm *vmm, uint16_t first, uint16_t n);
-    void (*msr_intercept)(struct vmm *vmm, uint32_t msr, bool read, bool write);
+    void (*msr_intercept)(struct vmm *vmm, uint32_t msr, bool read, bool write); /* on or off */
     /* may be NULL: */
     void (*nmi_in_host)(struct vmm_vcpu *vcpu, uint64_t *rip);          /* one came while we ran at *rip */
     void (*cpuid)(const struct vmm_vcpu *vcpu, struct vmm_cpuid *regs); /* take away what the guest cannot use */
-    bool (*other)(struct vmm_vcpu *vcpu, struct vmm_exit *exit);        /* VMM_EXIT_OTHER and _INIT; false: unknown */
-    bool holds_init; /* INITs cannot strike while run() may be called: it looks at vcpu->stop, and makes way */
+    bool (*other)(struct vmm_vcpu *vcpu, struct vmm_exit *exit);        /* VMM_EXIT_OTHER; false: unknown */
     bool (*leaf_flags)(const struct vmm *vmm, uint64_t pa, uint64_t n_bytes, uint64_t *out_flags); /* see pt.h */
     void (*mtrr_written)(struct vmm_vcpu *vcpu);
 };
@@ -221,9 +225,11 @@ struct vmm {
     struct vmm_cpu_slot *slot;         /* [I] [n_cpus] */
     uint8_t sipi_vector[VMM_MAX_CPUS]; /* [A] by APIC id: where the guest wants that processor to start */
     uint8_t start[VMM_MAX_CPUS];       /* [A] by APIC id: enum vmm_start_state, what was sent to it last */
-    uint32_t stopping;                 /* [A] a processor is asking others to make way for an INIT: */
-    uint64_t init_icr;                 /* [L stopping] this one */
-    uint32_t init_dest;                /* [L stopping] */
+    bool holds_init;                   /* [I] an INIT exits, and waits until we let it take its course */
+    uint32_t n_inits;                  /* [A] how many have exited */
+    uint32_t n_possible;               /* [I] processors that the machine may ever run; 0: not known */
+    int apic_trap;                     /* [I] handle of the xAPIC page */
+    bool apic_open;                    /* [L npt_lock] commands to it do not exit */
     uint64_t host_cr3;                 /* [I] */
     struct pt host_pt, npt;
     uint64_t ones_page;                                /* [I] what hidden memory reads as */
@@ -249,6 +255,8 @@ bool vmm_is_ram(const struct vmm *vmm, uint64_t at, uint64_t n_bytes);
 /* True if the hypervisor itself can and may touch it: not its own memory, and within its page tables. */
 bool vmm_is_reachable(const struct vmm *vmm, uint64_t at, uint64_t n_bytes);
 bool vmm_is_hidden(const struct vmm *vmm, uint64_t at, uint64_t n_bytes);
+/* Whether a place where writes are trapped exits at all. MUST: hold npt_lock; flush afterwards. */
+void vmm_mmio_arm(struct vmm *vmm, int handle, bool on);
 int vmm_mmio_trap_writes(struct vmm *vmm, gpa_t base, uint64_t n_bytes, vmm_trap_fn *fn, void *cookie) VMM_MUST_CHECK;
 
 /* translate.c: by the vCPU's own page tables */
@@ -296,14 +304,19 @@ void vmm_apic_send_nmi(struct vmm *vmm, uint32_t apic_id);
 /* Every other processor waits for a start-up IPI from here on. On the bare machine. */
 void vmm_apic_stop_others(struct vmm *vmm);
 uint32_t vmm_apic_id(struct vmm *vmm);
-/* Called by a processor whose `stop` is set, about itself: is that INIT for us? If not, this settles it. */
-bool vmm_apic_is_meant(struct vmm_vcpu *vcpu);
+/* Cease to trap commands if all processors that the machine has run below: whenever one more does. */
+void vmm_apic_open(struct vmm *vmm);
+/* Trap them again, from when vmm_flush_nested() has succeeded: vcpu will wait for a start-up IPI. */
+void vmm_apic_close(struct vmm_vcpu *vcpu);
+/* A processor waits for a start-up IPI, which the guest may have sent from here before the traps were back: send it
+ * again, as ours. On every processor that runs, before it enters the guest. */
+void vmm_apic_look_back(struct vmm_vcpu *vcpu);
+void vmm_apic_reset(void); /* as INIT does; on the bare machine */
 /* False: a processor may still use what was mapped before. */
 bool vmm_flush_nested(struct vmm *vmm) VMM_MUST_CHECK;
 struct vmm_cpu_state vmm_sipi_state(uint8_t vector, uint32_t signature);
-/* Before `self` sends vmm.init_icr, which may reach `v`. MUST: hold vmm.stopping. */
-void vmm_stop(struct vmm_vcpu *v);
-
+/* An INIT for this processor has exited. Returns only if that is the end of the machine. */
+void vmm_init_exit(struct vmm_vcpu *vcpu);
 int vmm_smp_init(struct vmm *vmm);
 /* The calling processor becomes a virtual one with this state and enters it; never returns. */
 _Noreturn void vmm_start(struct vmm_vcpu *vcpu, const struct vmm_cpu_state *state);

@@ -36,9 +36,13 @@ _Noreturn void vmm_start(struct vmm_vcpu *vcpu, const struct vmm_cpu_state *stat
     vcpu->nmi_blocked = vcpu->nmi_pending = vcpu->shutdown = false;
     __atomic_store_n(&vcpu->kick, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&vcpu->in_exit, true, __ATOMIC_RELAXED);
-    __atomic_store_n(&vcpu->running, 1, __ATOMIC_SEQ_CST); /* pairs with vmm_flush_nested and vmm_stop: we count now */
-    if (vcpu->index == 0) own_vectors(vcpu->vmm);          /* the first; on our page tables by now */
+    if (vcpu->index == 0) own_vectors(vcpu->vmm); /* the first; on our page tables by now */
     ops->ready(vcpu);
+    /* From here on an INIT waits. */
+    vcpu->stopping = false;
+    vcpu->n_inits = __atomic_load_n(&vcpu->vmm->n_inits, __ATOMIC_RELAXED);
+    __atomic_store_n(&vcpu->running, 1, __ATOMIC_SEQ_CST); /* pairs with vmm_flush_nested: we count now */
+    vmm_apic_open(vcpu->vmm);
     ops->iret_exit(vcpu, false);
     ops->load(vcpu, state);
     vcpu->npt_generation = __atomic_load_n(&vcpu->vmm->npt_generation, __ATOMIC_SEQ_CST);
@@ -59,16 +63,23 @@ struct vmm_cpu_state vmm_sipi_state(uint8_t vector, uint32_t signature) {
     return s;
 }
 
+/* After the start-up IPI that was seen last for it. */
+static struct vmm_cpu_state after_sipi(const struct vmm_vcpu *vcpu) {
+    const uint8_t *vector = &vcpu->vmm->sipi_vector[vcpu->apic_id % VMM_MAX_CPUS];
+    struct vmm_cpu_state state = vmm_sipi_state(__atomic_load_n(vector, __ATOMIC_ACQUIRE), hw_cpuid(1, 0).eax);
+    state.pat = hw_rdmsr(MSR_PAT); /* INIT leaves it */
+    return state;
+}
+
 /* The trampoline ends here, on the processor's own stack. */
 static __attribute__((no_stack_protector)) void ap_main(struct vmm_vcpu *vcpu) {
     struct vmm *vmm = vcpu->vmm;
+    __atomic_store_n(&vcpu->running, 0, __ATOMIC_SEQ_CST); /* an INIT that we did not see may have brought it here */
     vmm->ops->enable(vcpu);
     vmm_host_enter(vcpu);
     vcpu->apic_id = vmm->slot[vcpu->index].apic_id;
-    uint8_t vector = __atomic_load_n(&vmm->sipi_vector[vcpu->apic_id % VMM_MAX_CPUS], __ATOMIC_ACQUIRE);
     __atomic_store_n(&vmm->start[vcpu->apic_id % VMM_MAX_CPUS], VMM_START_DONE, __ATOMIC_RELAXED);
-    struct vmm_cpu_state state = vmm_sipi_state(vector, hw_cpuid(1, 0).eax);
-    state.pat = hw_rdmsr(MSR_PAT); /* INIT leaves it */
+    struct vmm_cpu_state state = after_sipi(vcpu);
     vmm_start(vcpu, &state);
 }
 
@@ -122,16 +133,38 @@ bool vmm_flush_nested(struct vmm *vmm) {
     return all;
 }
 
-/* Intel holds an INIT back in VMX operation, and in the guest an exit uses it up; the processor, APIC included, would
- * not be reset. So it leaves VMX operation first, and the INIT takes its natural course, as on AMD. Bounded: one that
- * stays takes the INIT as an exit. */
-void vmm_stop(struct vmm_vcpu *v) {
-    __atomic_store_n(&v->stop, 1, __ATOMIC_SEQ_CST); /* pairs with vmx_run */
-    if (__atomic_load_n(&v->running, __ATOMIC_SEQ_CST) && !__atomic_load_n(&v->in_exit, __ATOMIC_SEQ_CST))
-        (void)fetch_from_guest(v->vmm, v);
-    for (unsigned spin = 0; spin < 1000000; spin++) {
-        if (!__atomic_load_n(&v->running, __ATOMIC_ACQUIRE) || !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE)) break;
-        hw_pause();
+/* ---- INIT, where it exits ---- */
+
+/* Commands that are on their way when the traps are back have arrived after this. */
+#define ARRIVAL_PAUSES 2000u
+
+static void start_again(struct vmm_vcpu *vcpu) { vmm_start(vcpu, &vcpu->start); }
+
+/* Outside, and no INIT has struck: the exit has used it up. */
+static _Noreturn void wait_for_sipi(struct vmm_vcpu *vcpu) {
+    struct vmm *vmm = vcpu->vmm;
+    uint32_t id = vcpu->apic_id % VMM_MAX_CPUS;
+    vmm_apic_reset();
+    while (__atomic_load_n(&vmm->start[id], __ATOMIC_ACQUIRE) != VMM_START_SIPI) hw_pause(); /* with remember_sipi */
+    __atomic_store_n(&vmm->start[id], VMM_START_DONE, __ATOMIC_RELAXED);
+    vcpu->start = after_sipi(vcpu);
+    host_switch_stack(vcpu, vcpu->stack_top, start_again);
+}
+
+void vmm_init_exit(struct vmm_vcpu *vcpu) {
+    struct vmm *vmm = vcpu->vmm;
+    uint8_t done = VMM_START_DONE;
+    if (hw_rdmsr(MSR_APIC_BASE) & APIC_BASE_BSC) { /* the first processor would go to the firmware's reset vector */
+        vcpu->shutdown = true;
+        return;
     }
-    __atomic_store_n(&v->stop, 0, __ATOMIC_RELEASE);
+    (void)__atomic_compare_exchange_n(&vmm->start[vcpu->apic_id % VMM_MAX_CPUS], &done, VMM_START_INIT, false,
+                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    vmm_apic_close(vcpu);
+    __atomic_add_fetch(&vmm->n_inits, 1, __ATOMIC_SEQ_CST); /* pairs with vmm_loop */
+    while (!vmm_flush_nested(vmm)) hw_pause();              /* rather never than with a processor that sends unseen */
+    for (unsigned n = 0; n < ARRIVAL_PAUSES; n++) hw_pause();
+    __atomic_store_n(&vcpu->running, 0, __ATOMIC_SEQ_CST); /* pairs with wait_for_stopped */
+    vmm->ops->leave(vcpu);
+    wait_for_sipi(vcpu);
 }

@@ -156,6 +156,11 @@ int vmm_mmio_trap_writes(struct vmm *vmm, gpa_t base, uint64_t n_bytes, vmm_trap
                                        .counts_as = VMM_EXIT_APIC});
 }
 
+void vmm_mmio_arm(struct vmm *vmm, int handle, bool on) {
+    const struct vmm_hook *h = &vmm->mmio.hook[handle];
+    VMM_ASSERT(!pt_map(&vmm->npt, h->first, h->first, h->n, on ? format(vmm)->r : format(vmm)->rwx));
+}
+
 /* Pass the hook's place through again; it is nowhere then: a range of n from there holds no address a guest can form.
  */
 static int leave(struct vmm *vmm, struct vmm_hook *h) {

@@ -71,6 +71,7 @@ int vmm_uefi_launch(struct vmm_uefi *u, struct vmm_launch *launch, const char **
     (void)u->st->BootServices->LocateProtocol(&mp_services_guid, NULL, (void **)&mp);
     if (mp && EFI_ERROR(mp->get_number_of_processors(mp, &n_all, &n_enabled))) mp = NULL;
     if (launch->max_cpus == 0) launch->max_cpus = n_all < VMM_MAX_CPUS ? (uint32_t)n_all : VMM_MAX_CPUS;
+    if (launch->n_possible && launch->n_possible < n_all) launch->n_possible = (uint32_t)n_all; /* tables may err */
     *out_why = "this machine has more processors than can be taken";
     if (n_all > launch->max_cpus) return VMM_E_INVAL;
     int n_others = mp ? gather(u, mp, n_enabled - 1, &done) : 0;

@@ -22,16 +22,16 @@ void vmm_uefi_begin(struct vmm_uefi *u, EFI_SYSTEM_TABLE *st);
 void vmm_uefi_end(struct vmm_uefi *u);
 
 /* Reserve region_bytes (a multiple of VMM_REGION_ALIGN) and a page below 1 MiB as EfiReservedMemoryType, measure the
- * time-stamp counter, and fill *out except max_cpus, serial_port, setup and arg. 0, or negative with *out_why one
- * sentence and nothing reserved. */
+ * time-stamp counter, and fill *out except max_cpus, n_possible, serial_port, setup and arg. 0, or negative with
+ * *out_why one sentence and nothing reserved. */
 int vmm_uefi_prepare(struct vmm_uefi *u, uint64_t region_bytes, struct vmm_launch *out,
                      const char **out_why) VMM_MUST_CHECK;
 
 /* vmm_launch() on every processor: those the firmware runs are brought to a loop of ours first, and follow the first
  * one. 0: all of them run as the guest. Negative: as vmm_launch(); VMM_E_CPUS: the calling processor runs as the guest,
  * but not every other does, and the guest's own code MUST NOT be started. *out_why is one sentence in either case.
- * max_cpus of 0 in launch becomes the number of processors the firmware knows. Source: UEFI Platform Initialization
- * Specification 1.7, volume 2, 13.4 "MP Services Protocol". */
+ * max_cpus of 0 in launch becomes the number of processors the firmware knows; so does an n_possible that is less.
+ * Source: UEFI Platform Initialization Specification 1.7, volume 2, 13.4 "MP Services Protocol". */
 int vmm_uefi_launch(struct vmm_uefi *u, struct vmm_launch *launch, const char **out_why) VMM_MUST_CHECK;
 
 /* Give everything back after vmm_uefi_launch() failed; does nothing if the calling processor runs as the guest. */

@@ -43,6 +43,7 @@ static struct vmm_segment segment_get(const struct vmm_vcpu *vcpu, enum vmm_segm
 }
 
 static void skipped(struct vmm_vcpu *vcpu) { cpu_of(vcpu)->n_skipped++; }
+static void leave(struct vmm_vcpu *vcpu) { cpu_of(vcpu)->n_left++; }
 static void iret_exit(struct vmm_vcpu *vcpu, bool on) { cpu_of(vcpu)->iret_exit = on; }
 
 static unsigned insn_bytes(const struct vmm_vcpu *vcpu, uint8_t out[15]) {
@@ -75,6 +76,7 @@ const struct vmm_cpu_ops guest_ops = {
     .segment_get = segment_get,
     .skipped = skipped,
     .iret_exit = iret_exit,
+    .leave = leave,
     .take_nmi = hw_svm_gif_window,
     .insn_bytes = insn_bytes,
     .pio_intercept = pio_intercept,

@@ -31,7 +31,7 @@ struct guest_cpu {
     uint8_t cpl;
     uint8_t insn_bytes[15];
     unsigned n_insn_bytes; /* handed over with the exit, as a processor with decode assists does */
-    unsigned n_skipped, n_enabled, n_ready;
+    unsigned n_skipped, n_enabled, n_ready, n_left;
     bool iret_exit;
     struct vmm_cpu_state loaded;
 };

@@ -18,9 +18,16 @@
 #define APIC_SVR        0xf0u
 #define APIC_LVT_TIMER  0x320u
 #define APIC_LVT_MASKED BIT(16)
-#define MSR_X2APIC      0x800u
-#define MXCSR_RESET     0x1f80u
-#define INTEL_ECX       0x6c65746eu /* "ntel", of "GenuineIntel" */
+
+#define CPUID_1_ECX_HYPERVISOR BIT(31)
+
+#define APIC_TIMER_PERIODIC 0x20000u
+#define APIC_TIMER_INITIAL  0x380u
+#define APIC_TIMER_DIVIDE   0x3e0u
+#define TICK_VECTOR         0x38u
+#define MSR_X2APIC          0x800u
+#define MXCSR_RESET         0x1f80u
+#define INTEL_ECX           0x6c65746eu /* "ntel", of "GenuineIntel" */
 
 struct gate {
     uint16_t offset_15_0, selector;
@@ -253,6 +260,28 @@ static void read_args(EFI_HANDLE image, EFI_SYSTEM_TABLE *st) {
     while (i < n && options[i] && options[i] != ' ') i++; /* the program's name */
     while (i < n && options[i] == ' ') i++;
     while (i < n && options[i] && out < sizeof gt_args - 1) gt_args[out++] = (char)options[i++];
+}
+
+bool gt_holds_init(void) { return gt_intel || !(hw_cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR); }
+
+static uint64_t apic_exits(void) {
+    return gt_call(HOST_STAT, VMM_EXIT_APIC, 0, 0) + gt_call(HOST_STAT, VMM_EXIT_MSR, 0, 0);
+}
+
+uint64_t gt_ticks(uint32_t n) {
+    uint64_t before = apic_exits();
+    uint32_t last = gt_seen[TICK_VECTOR] + n;
+    gt_apic_write(APIC_SVR, gt_apic_read(APIC_SVR) | BIT(8));
+    gt_apic_write(APIC_TIMER_DIVIDE, 0xb); /* by 1 */
+    gt_apic_write(APIC_LVT_TIMER, APIC_TIMER_PERIODIC | TICK_VECTOR);
+    gt_apic_write(APIC_TIMER_INITIAL, 20000);
+    for (unsigned i = 0; i < 10000000 && gt_seen[TICK_VECTOR] < last; i++) {
+        struct gt_state s = {.rflags = 2};
+        gt_run_bytes(&s, "\xfb\x90\x90\xfa", 4); /* STI; NOP; NOP; CLI */
+    }
+    gt_apic_write(APIC_LVT_TIMER, (uint32_t)APIC_LVT_MASKED);
+    gt_apic_write(APIC_TIMER_INITIAL, 0);
+    return gt_seen[TICK_VECTOR] < last ? UINT64_MAX : apic_exits() - before;
 }
 
 static void started(void) {

@@ -92,7 +92,11 @@ uint64_t gt_call(unsigned call, uint64_t rbx, uint64_t rcx, uint64_t rdx);
 extern bool gt_x2apic; /* the mode the APIC is in; registers are named by their place in the page in both */
 uint32_t gt_apic_read(uint32_t reg);
 void gt_apic_write(uint32_t reg, uint32_t v); /* x2APIC: the command register's upper half is always 0 */
-void gt_delay_us(uint64_t us);                /* at least; by the ACPI timer */
-uint64_t gt_random(void);                     /* the same sequence in every run */
+/* Let the local timer tick n times, with an EOI each. How many exits the APIC's registers caused meanwhile; all ones:
+ * the ticks did not come. */
+uint64_t gt_ticks(uint32_t n);
+bool gt_holds_init(void);      /* does an INIT wait until the hypervisor lets it take its course? */
+void gt_delay_us(uint64_t us); /* at least; by the ACPI timer */
+uint64_t gt_random(void);      /* the same sequence in every run */
 
 #endif

@@ -185,12 +185,25 @@ static int setup(struct vmm *vmm, void *arg) {
 
 /* ---- start ---- */
 
-static EFI_STATUS run(struct vmm_uefi *uefi, const char **why) {
+/* "host.efi unknown": as if no table told how many processors there may be. */
+static bool knows_processors(EFI_HANDLE image, EFI_SYSTEM_TABLE *st) {
+    EFI_GUID guid = LOADED_IMAGE_PROTOCOL;
+    void *p;
+    if (EFI_ERROR(st->BootServices->HandleProtocol(image, &guid, &p))) return true;
+    const EFI_LOADED_IMAGE *loaded = p;
+    const CHAR16 *options = loaded->LoadOptions;
+    for (unsigned i = 0; i < loaded->LoadOptionsSize / sizeof *options; i++)
+        if (options[i] == 'u') return false;
+    return true;
+}
+
+static EFI_STATUS run(struct vmm_uefi *uefi, bool knows, const char **why) {
     struct vmm_launch launch;
     if (vmm_uefi_prepare(uefi, REGION_BYTES, &launch, why)) return EFI_OUT_OF_RESOURCES;
     host = (struct host){
         .region = {launch.region.v, launch.region_bytes}, .low_page = launch.low_page.v, .verdict = VMM_HANDLED};
     launch.max_cpus = MAX_CPUS;
+    launch.n_possible = knows ? 1 : 0; /* or as many as the firmware has */
     launch.serial_port = 0x3f8;
     launch.setup = setup;
     launch.arg = &host;
@@ -205,9 +218,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st);
 __attribute__((no_stack_protector)) EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st) {
     static struct vmm_uefi uefi;
     const char *why = "";
-    (void)image;
     vmm_uefi_begin(&uefi, st);
-    EFI_STATUS status = run(&uefi, &why);
+    EFI_STATUS status = run(&uefi, knows_processors(image, st), &why);
     vmm_uefi_end(&uefi);
     for (const char *p = why; status && *p; p++) st->ConOut->OutputString(st->ConOut, (CHAR16[]){(CHAR16)*p, 0});
     return status;

@@ -54,6 +54,7 @@ MODES = {
 X2APIC = {
     "below", "x2APIC mode", "no way straight back, and none elsewhere", "IPIs to itself", "a thousand more",
     "an NMI to itself", "still there"}
+TICKS = {"below", "ticks cause no exit", "still there"}
 CONTROL_AMD = {
     "below", "CR0.NE off", "CR0.NE off, others on", "CR0.CD on", "CR0.CD and NW on", "LMSW and CLTS", "CR0.WP",
     "CR4.TSD and others", "XSETBV",
@@ -66,7 +67,8 @@ SMP = {
     "INIT to a running processor, SIPI twice", "INIT and SIPI twice", "two INITs", "odd writes to the ICR",
     "SIPI by a string instruction", "all excluding self", "INIT to a logical destination",
     "SIPI to a logical destination", "a moved trap holds for every processor", "INITs that reach nobody",
-    "NMIs from another processor", "still there"}
+    "NMIs from another processor", "ticks", "still there"}
+SMP_MORE = SMP | {"INITs while another one sends start-up IPIs"}
 TASKS_AMD = {
     "below", "JMP", "CALL", "CALL and IRET", "JMP through a gate", "CALL through a gate", "INT", "INT and IRET", "#UD",
     "#GP, with an error code", "#DF", "NMIs", "an interrupt", "JMP, 16 bits", "CALL and IRET, 16 bits",

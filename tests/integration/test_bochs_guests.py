@@ -17,21 +17,21 @@ from test_guests import GUESTS
 # A machine's run: what to start, in this order. The last line resets it, which Bochs is told to report.
 STEPS = {
     "corei7_skylake_x": ["virt_insn", "msrs scan", "tasks", "host", "virt_insn", "msrs", "msrs scan", "control", "region",
-                         "hooks", "fpu", "events", "modes", "tasks", "mmio 4", "x2apic", "events in-x2apic-mode", "events triple"],
+                         "hooks", "fpu", "events", "modes", "tasks", "mmio 4", "ticks 1", "x2apic", "events in-x2apic-mode", "ticks 1 in-x2apic-mode", "events triple"],
     "corei7_haswell_4770": ["host", "virt_insn", "msrs", "control", "hooks", "events", "modes", "tasks", "region stack"],
 }
 END_OF_RUN = r">>PANIC<< exception\(\): 3rd .* exception with no resolution"
 MUST_PASS = {
     "virt_insn": expected.VIRT_INSN, "msrs": expected.MSRS_INTEL, "region": expected.REGION, "hooks": expected.HOOKS,
     "fpu": expected.FPU_ZMM, "events": expected.EVENTS, "modes": expected.MODES, "mmio": expected.MMIO_NO_DISPLAY,
-    "control": expected.CONTROL_INTEL, "x2apic": expected.X2APIC, "tasks": expected.TASKS_INTEL}
+    "control": expected.CONTROL_INTEL, "x2apic": expected.X2APIC, "ticks": expected.TICKS, "tasks": expected.TASKS_INTEL}
 
 
 class Run:
     """One machine from power-on to its end; the console's text, and the parts of it that each step printed."""
 
-    def __init__(self, model, steps, smp=1):
-        self.folder = conftest.RUNS / f"bochs-guests-{model}-{smp}"
+    def __init__(self, model, steps, smp=1, name=""):
+        self.folder = conftest.RUNS / f"bochs-guests-{model}-{smp}{name}"
         files = {f"{step.split()[0]}.efi": GUESTS / f"{step.split()[0]}.efi" for step in steps}
         lines = ["@echo -off"]
         for step in steps:
@@ -48,7 +48,7 @@ class Run:
         for part in re.split(r"^STEP ", self.text, flags=re.M)[1:]:
             step, text = part.split("\n", 1)
             self.parts[below + step] = text
-            below = "below " if step == "host" else below
+            below = "below " if step.startswith("host") else below
 
     def part(self, step):
         """What a guest printed, from its start to its END."""
@@ -85,9 +85,15 @@ def test_guest(runs, model, step):
     assert step != "modes" or text.count("PASS real\n") == 2
 
 
-def test_two_processors():
-    text = Run("corei7_haswell_4770", ["host", "smp 2"], smp=2).part("below smp 2")
-    assert passed(text) == expected.SMP
+@pytest.mark.parametrize("n, args", [(3, ""), (2, " unknown")], ids=["open", "unknown"])
+def test_processors(n, args):
+    """Commands to the APIC are not trapped once all processors run below; or always, where there might be one more."""
+    steps = [f"host{args}", f"ticks {n}{args}", f"smp {n}{args}"]
+    run = Run("corei7_haswell_4770", steps, smp=n, name=args.strip())
+    ticks = "ticks are seen" if args else "ticks cause no exit"
+    assert passed(run.part(f"below {steps[1]}")) == {"below", ticks, "still there"}
+    odd = set() if args else {"odd writes to the ICR", "SIPI by a string instruction"}  # for a trap only
+    assert passed(run.part(f"below {steps[2]}")) == (expected.SMP if n == 2 else expected.SMP_MORE) - odd
 
 
 def test_virt_insn_native(runs):

@@ -50,10 +50,14 @@ struct vmm_launch {
     uint64_t region_bytes; /* a multiple of VMM_REGION_ALIGN; 16 MiB is plenty for 64 processors */
     hpa_t low_page;        /* one reserved page below 1 MiB, through which further processors start */
     uint32_t max_cpus;     /* 1 .. VMM_MAX_CPUS; each costs about 64 KiB */
-    bool stop_others;      /* make every other processor wait for a start-up IPI, so that none runs outside */
-    uint16_t serial_port;  /* log lines also go to this 16550 port; 0: ring only */
-    uint64_t tsc_hz;       /* time-stamp counter rate; 0 if unknown: time limits are then rough */
-    uint64_t start_tsc;    /* the counter when your program was entered, for the log; 0: as of power-on */
+    /* How many processors the machine may ever run, those included that can be plugged in or enabled later; 0: not
+     * known. Once as many run below, writes to the local APIC do not exit: nobody is left whom a start-up IPI could
+     * start outside. Too small a number is a way out. */
+    uint32_t n_possible;
+    bool stop_others;            /* make every other processor wait for a start-up IPI, so that none runs outside */
+    uint16_t serial_port;        /* log lines also go to this 16550 port; 0: ring only */
+    uint64_t tsc_hz;             /* time-stamp counter rate; 0 if unknown: time limits are then rough */
+    uint64_t start_tsc;          /* the counter when your program was entered, for the log; 0: as of power-on */
     const struct vmm_range *ram; /* [n_ram] what is ordinary RAM, from the firmware's memory map; copied */
     uint32_t n_ram;
     /* Runs once, in the region's copy of the image, before the guest's first instruction. arg points to a copy of

@@ -35,6 +35,9 @@ static int svm_init(struct vmm *vmm) {
                               .has_nrip = (edx & SVM_EDX_NRIPS) != 0,
                               .has_decode = (edx & SVM_EDX_DECODE) != 0};
     vmm->vendor = maps;
+    /* An INIT that exits stays pending while GIF is clear: 15.13 "Interrupt Intercepts", 15.17 "Global Interrupt Flag,
+     * STGI and CLGI Instructions". Another hypervisor's processor may have reset itself by then; QEMU 7.2's has. */
+    vmm->holds_init = !(hw_cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR);
     return 0;
 }
 
@@ -50,6 +53,7 @@ static int svm_vcpu_init(struct vmm_vcpu *vcpu) {
     c->intercept[3] = SVM_I3_NMI | SVM_I3_INVD | SVM_I3_INVLPGA | SVM_I3_IOIO_PROT | SVM_I3_MSR_PROT | SVM_I3_SHUTDOWN;
     c->intercept[4] =
         SVM_I4_VMRUN | SVM_I4_VMMCALL | SVM_I4_VMLOAD | SVM_I4_VMSAVE | SVM_I4_STGI | SVM_I4_CLGI | SVM_I4_SKINIT;
+    if (vmm->holds_init) c->intercept[3] |= SVM_I3_INIT;
     c->iopm_base_pa = maps_of(vmm)->iopm;
     c->msrpm_base_pa = maps_of(vmm)->msrpm;
     c->asid = 1; /* each processor has a TLB of its own and one guest */
@@ -66,8 +70,15 @@ static void svm_enable(struct vmm_vcpu *vcpu) {
     if (vcpu->vmm->cpuid_exits) vmcb_of(vcpu)->c.intercept[3] |= SVM_I3_CPUID;
 }
 
+/* In the moment in which we take an NMI, an INIT becomes an exception: 15.28 "Security Exception (#SX)". */
+static void redirect_init(bool on) {
+    uint64_t v = hw_rdmsr(MSR_VM_CR);
+    hw_wrmsr(MSR_VM_CR, on ? v | VM_CR_R_INIT : v & ~VM_CR_R_INIT);
+}
+
 static void svm_ready(struct vmm_vcpu *vcpu) {
     hw_svm_clgi(); /* from here on: no interrupts, NMIs or INIT in the hypervisor */
+    if (vcpu->vmm->holds_init) redirect_init(true);
     hw_svm_vmsave(vcpu->host_vmcb_pa);
 }
 
@@ -84,6 +95,26 @@ static void svm_load(struct vmm_vcpu *vcpu, const struct vmm_cpu_state *state) {
     vcpu->rflags = state->rflags;
 }
 
+/* The INIT is pending, unless it came as an exception. */
+static void svm_leave(struct vmm_vcpu *vcpu) {
+    const struct svm_save *s = &vmcb_of(vcpu)->s;
+    const struct {
+        uint32_t msr;
+        uint64_t v;
+    } kept[] = {{MSR_PAT, s->g_pat},
+                {MSR_STAR, s->star},
+                {MSR_LSTAR, s->lstar},
+                {MSR_CSTAR, s->cstar},
+                {MSR_SFMASK, s->sfmask},
+                {MSR_KERNEL_GS_BASE, s->kernel_gs_base},
+                {MSR_SYSENTER_CS, s->sysenter_cs},
+                {MSR_SYSENTER_ESP, s->sysenter_esp},
+                {MSR_SYSENTER_EIP, s->sysenter_eip}};
+    for (unsigned i = 0; i < sizeof kept / sizeof kept[0]; i++) hw_wrmsr(kept[i].msr, kept[i].v);
+    redirect_init(false);
+    hw_svm_stgi();
+}
+
 static unsigned insn_bytes_of(const struct svm_maps *maps, const struct svm_vmcb *vmcb) {
     uint64_t next = vmcb->c.exit_code == SVM_EXIT_IOIO ? vmcb->c.exit_info2 : maps->has_nrip ? vmcb->c.next_rip : 0;
     uint64_t n = next - vmcb->s.rip;
@@ -93,6 +124,11 @@ static unsigned insn_bytes_of(const struct svm_maps *maps, const struct svm_vmcb
 static void svm_run(struct vmm_vcpu *vcpu, struct vmm_exit *out_exit) {
     struct svm_vmcb *vmcb = vmcb_of(vcpu);
     struct vmm *vmm = vcpu->vmm;
+    /* As if it had come just behind the entry. */
+    if (__atomic_exchange_n(&vcpu->init_in_host, false, __ATOMIC_RELAXED)) {
+        *out_exit = (struct vmm_exit){.kind = VMM_EXIT_INIT};
+        return;
+    }
     uint32_t generation = __atomic_load_n(&vmm->npt_generation, __ATOMIC_ACQUIRE); /* pairs with vmm_flush_nested */
     if (generation != vcpu->npt_generation) {
         vcpu->npt_generation = generation;
@@ -207,8 +243,8 @@ static void svm_msr_intercept(struct vmm *vmm, uint32_t msr, bool read, bool wri
     uint32_t byte;
     unsigned bit;
     if (!svm_msrpm_index(msr, &byte, &bit)) return;
-    if (read) map[byte] |= (uint8_t)BIT(bit);
-    if (write) map[byte] |= (uint8_t)BIT(bit + 1);
+    map[byte] =
+        (uint8_t)((map[byte] & ~(BIT(bit) | BIT(bit + 1))) | (read ? BIT(bit) : 0) | (write ? BIT(bit + 1) : 0));
 }
 
 const struct vmm_cpu_ops vmm_svm_ops = {
@@ -227,6 +263,7 @@ const struct vmm_cpu_ops vmm_svm_ops = {
     .segment_get = svm_segment_get,
     .skipped = svm_skipped,
     .iret_exit = svm_iret_exit,
+    .leave = svm_leave,
     .step = svm_step,
     .other = svm_other,
     .take_nmi = hw_svm_gif_window,

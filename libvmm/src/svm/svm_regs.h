@@ -4,6 +4,8 @@
 
 #include <vmm/bits.h>
 
+#define CPUID_1_ECX_HYPERVISOR BIT(31)
+
 #define CPUID_EXT_MAX      0x80000000u
 #define CPUID_EXT_FEATURES 0x80000001u
 #define EXT_ECX_SVM        BIT(2)

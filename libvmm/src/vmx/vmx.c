@@ -71,10 +71,6 @@ static void after(struct vmm_vcpu *vcpu, struct vmx_words *w) {
 static void vmx_run(struct vmm_vcpu *vcpu, struct vmm_exit *out_exit) {
     struct vmx_cpu *cpu = vmx_cpu_of(vcpu);
     struct vmx_words w = {.reason = (uint32_t)REASON_ENTRY_FAIL};
-    if (__atomic_load_n(&vcpu->stop, __ATOMIC_SEQ_CST) && !vmx_make_way(vcpu)) { /* pairs with vmm_stop */
-        *out_exit = (struct vmm_exit){.kind = VMM_EXIT_SHUTDOWN};
-        return;
-    }
     before(vcpu);
     enum vmx_run how = vmx_run_asm(vcpu, cpu, cpu->launched);
     if (how == VMX_RUN_NMI) { /* as if it had come just behind the entry; what was to be injected still is */
@@ -184,13 +180,17 @@ static void vmx_pio_intercept(struct vmm *vmm, uint16_t first, uint16_t n) {
     for (uint32_t port = first; port < first + (uint32_t)n; port++) map[port / 8] |= (uint8_t)BIT(port % 8);
 }
 
+static void put_bit(uint8_t *byte, unsigned bit, bool on) {
+    *byte = (uint8_t)((*byte & ~BIT(bit)) | (on ? BIT(bit) : 0));
+}
+
 static void vmx_msr_intercept(struct vmm *vmm, uint32_t msr, bool read, bool write) {
     uint8_t *map = hw_direct(vmx_maps_of(vmm)->msr_bitmap);
     uint32_t byte;
     unsigned bit;
     if (!vmx_msr_index(msr, &byte, &bit)) return;
-    if (read) map[byte] |= (uint8_t)BIT(bit);
-    if (write) map[byte + VMM_PAGE_BYTES / 2] |= (uint8_t)BIT(bit);
+    put_bit(&map[byte], bit, read);
+    put_bit(&map[byte + VMM_PAGE_BYTES / 2], bit, write);
 }
 
 const struct vmm_cpu_ops vmm_vmx_ops = {
@@ -209,6 +209,7 @@ const struct vmm_cpu_ops vmm_vmx_ops = {
     .segment_get = vmx_segment_get,
     .skipped = vmx_skipped,
     .iret_exit = vmx_iret_exit,
+    .leave = vmx_leave,
     /* The exit consumed it and blocks others, for good where an entry does not end that: 27.1 "Architectural State
      * Before a VM Exit", Volume 3A, 6.7.1. */
     .take_nmi = hw_unblock_nmi,
@@ -216,7 +217,6 @@ const struct vmm_cpu_ops vmm_vmx_ops = {
     .pio_intercept = vmx_pio_intercept,
     .msr_intercept = vmx_msr_intercept,
     .nmi_in_host = vmx_nmi_in_host,
-    .holds_init = true,
     .cpuid = vmx_cpuid,
     .other = vmx_other,
     .leaf_flags = vmx_leaf_flags,

@@ -45,8 +45,7 @@ bool vmx_other(struct vmm_vcpu *vcpu, struct vmm_exit *exit);
 bool vmx_pdptes_read(const struct vmm_vcpu *vcpu, uint64_t cr3, uint64_t e[4]);
 /* vmx_task_exit.c: carry out the task switch; exit->vectoring is dealt with too */
 void vmx_task_exit(struct vmm_vcpu *vcpu, struct vmm_exit *exit);
-/* An INIT is about to be sent, perhaps to us. Comes back if not, or with false if it means the end of the machine. */
-bool vmx_make_way(struct vmm_vcpu *vcpu);
+void vmx_leave(struct vmm_vcpu *vcpu);
 /* vmx_report.c: log why the processor refused the guest's state */
 void vmx_report(struct vmm_vcpu *vcpu);
 void vmx_load(struct vmm_vcpu *vcpu, const struct vmm_cpu_state *state);

@@ -1,4 +1,4 @@
-/* Exits that only VT-x has: control registers, XSETBV, INVD, and the start of a processor by INIT and start-up IPI.
+/* Exits that only VT-x has: control registers, XSETBV, INVD; and the way out for an INIT.
  * Source: Intel SDM Volume 3C, 25.1 "Instructions That Cause VM Exits", 25.2 "Other Causes of VM Exits"; Volume 3A, 8.4
  * "Multiple-Processor (MP) Initialization". */
 #include <hw_vmx.h>
@@ -68,55 +68,21 @@ static void xsetbv(struct vmm_vcpu *vcpu, const struct vmm_exit *exit) {
         vmm_inject(vcpu, VECTOR_GP, 0);
 }
 
-/* ---- INIT and start-up IPI ---- */
+/* ---- INIT ---- */
 
-/* INIT sends the first processor to the firmware's reset vector. */
-static bool is_first(void) { return (hw_rdmsr(MSR_APIC_BASE) & APIC_BASE_BSC) != 0; }
-
-/* Out of VMX operation, which holds INITs back; what they leave as it is, and our own values stand in for while we run,
- * is the guest's again. */
-static void leave(struct vmm_vcpu *vcpu) {
+/* Out of VMX operation, which holds INITs back. What is the guest's, and our own values stand in for while we run, it
+ * gets again: INIT leaves these. */
+void vmx_leave(struct vmm_vcpu *vcpu) {
     hw_wrmsr(MSR_PAT, get(VMCS_GUEST_PAT));
     hw_wrmsr(MSR_SYSENTER_CS, get(VMCS_GUEST_SYSENTER_CS));
     hw_wrmsr(MSR_SYSENTER_ESP, get(VMCS_GUEST_SYSENTER_ESP));
     hw_wrmsr(MSR_SYSENTER_EIP, get(VMCS_GUEST_SYSENTER_EIP));
     VMM_ASSERT(hw_vmx_clear(vmx_cpu_of(vcpu)->vmcs));
     hw_vmx_off();
-    __atomic_store_n(&vcpu->running, 0, __ATOMIC_SEQ_CST); /* pairs with vmm_stop */
-}
-
-bool vmx_make_way(struct vmm_vcpu *vcpu) {
-    if (!vmm_apic_is_meant(vcpu)) return true;
-    if (is_first()) return false;
-    leave(vcpu);
-    for (;;) hw_pause(); /* the INIT ends this; the start-up IPI leads through the trampoline */
-}
-
-static void start_again(struct vmm_vcpu *vcpu) { vmm_start(vcpu, &vcpu->start); }
-
-/* An INIT that was not announced: a device's. The exit has used it up. We wait for the
- * start-up IPI here rather than in the guest's wait-for-SIPI state: we see it being sent, so none is lost while this
- * exit is under way. Another INIT takes its natural course meanwhile. */
-static void init_signal(struct vmm_vcpu *vcpu) {
-    struct vmm *vmm = vcpu->vmm;
-    uint8_t *start = &vmm->start[vcpu->apic_id % VMM_MAX_CPUS], done = VMM_START_DONE;
-    if (is_first()) {
-        vcpu->shutdown = true;
-        return;
-    }
-    (void)__atomic_compare_exchange_n(start, &done, VMM_START_INIT, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-    leave(vcpu);
-    while (__atomic_load_n(start, __ATOMIC_ACQUIRE) != VMM_START_SIPI) hw_pause(); /* pairs with remember_sipi */
-    __atomic_store_n(start, VMM_START_DONE, __ATOMIC_RELAXED);
-    uint8_t vector = __atomic_load_n(&vmm->sipi_vector[vcpu->apic_id % VMM_MAX_CPUS], __ATOMIC_ACQUIRE);
-    vcpu->start = vmm_sipi_state(vector, hw_cpuid(1, 0).eax);
-    vcpu->start.pat = hw_rdmsr(MSR_PAT);
-    host_switch_stack(vcpu, vcpu->stack_top, start_again);
 }
 
 bool vmx_other(struct vmm_vcpu *vcpu, struct vmm_exit *exit) {
     switch (FIELD_GET(REASON_BASIC, exit->raw[0])) {
-    case VMX_EXIT_INIT: init_signal(vcpu); return true;
     case VMX_EXIT_TASK_SWITCH: vmx_task_exit(vcpu, exit); return true;
     case VMX_EXIT_CR_ACCESS: cr_access(vcpu, exit); return true;
     case VMX_EXIT_XSETBV: xsetbv(vcpu, exit); return true;

@@ -32,9 +32,6 @@
 #define MSR_SMM_MONITOR_CTL  0x09bu
 #define MSR_MTRRCAP          0x0feu
 #define MTRRCAP_VCNT         BITS(7, 0)
-#define MSR_SYSENTER_CS      0x174u
-#define MSR_SYSENTER_ESP     0x175u
-#define MSR_SYSENTER_EIP     0x176u
 #define MSR_DEBUGCTL         0x1d9u
 #define MSR_MTRR_PHYSBASE(n) (0x200u + 2 * (uint32_t)(n))
 #define PHYSBASE_TYPE        BITS(7, 0)

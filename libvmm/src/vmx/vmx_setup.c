@@ -57,7 +57,7 @@ int vmx_init(struct vmm *vmm) {
     maps->msr_bitmap = address(msr);
     vmx_mtrrs_read(&maps->mtrrs);
     vmm->vendor = maps;
-    vmm->cpuid_exits = true; /* on this vendor they always do */
+    vmm->cpuid_exits = vmm->holds_init = true; /* on this vendor they always do */
     return 0;
 }
 

@@ -19,6 +19,9 @@
 #define MADT_X2APIC     9u
 #define MADT_ENABLED    UINT32_C(1)
 #define MADT_CAPABLE    UINT32_C(2) /* "Online Capable" */
+#define MADT_NO_ID      UINT64_C(0xffffffff)
+
+#define MADT_TELLS_CAPABLE 5u /* the first revision that does: ACPI 6.3 */
 
 #define FADT_MIN_BYTES   116u /* ACPI 1.0's, up to Flags */
 #define FADT_DSDT        40u
@@ -140,23 +143,34 @@ bool acpi_find_ecam(uint64_t rsdp, acpi_read_fn *read, struct acpi_ecam *out) {
 
 /* ---- processors ---- */
 
+/* One entry, of a length that was checked. */
+static void count_processor(const uint8_t *e, bool tells_capable, struct acpi_processors *n) {
+    uint64_t flags, id;
+    if (e[0] == MADT_LOCAL_APIC && e[1] >= 8)
+        flags = le(e + 4, 4), id = e[3] == 0xff ? MADT_NO_ID : e[3];
+    else if (e[0] == MADT_X2APIC && e[1] >= 16)
+        flags = le(e + 8, 4), id = le(e + 4, 4);
+    else
+        return;
+    bool usable = (flags & (MADT_ENABLED | MADT_CAPABLE)) != 0;
+    n->n_usable += usable;
+    n->n_possible += usable || (!tells_capable && id != MADT_NO_ID);
+}
+
 static bool use_madt(const uint8_t *t, size_t n_bytes, void *out) {
-    uint32_t n = 0;
+    struct acpi_processors *n = out;
+    size_t off = MADT_ENTRIES;
     if (n_bytes < MADT_ENTRIES || memcmp(t, "APIC", 4)) return false;
-    for (size_t off = MADT_ENTRIES; off + 2 <= n_bytes && t[off + 1] >= 2 && t[off + 1] <= n_bytes - off;
-         off += t[off + 1]) {
-        uint64_t flags = 0;
-        if (t[off] == MADT_LOCAL_APIC && t[off + 1] >= 8) flags = le(t + off + 4, 4);
-        if (t[off] == MADT_X2APIC && t[off + 1] >= 16) flags = le(t + off + 8, 4);
-        if (flags & (MADT_ENABLED | MADT_CAPABLE)) n++;
-    }
-    memcpy(out, &n, sizeof n);
+    for (; off + 2 <= n_bytes && t[off + 1] >= 2 && t[off + 1] <= n_bytes - off; off += t[off + 1])
+        count_processor(t + off, t[8] >= MADT_TELLS_CAPABLE, n);
+    if (off != n_bytes) n->n_possible = 0; /* what else it would name nobody knows */
     return true;
 }
 
-uint32_t acpi_count_processors(uint64_t rsdp, acpi_read_fn *read) {
-    uint32_t n = 0;
-    return find_table(rsdp, read, use_madt, &n) ? n : 0;
+struct acpi_processors acpi_count_processors(uint64_t rsdp, acpi_read_fn *read) {
+    struct acpi_processors n = {0, 0};
+    (void)find_table(rsdp, read, use_madt, &n);
+    return n;
 }
 
 /* ---- sleep ---- */

@@ -204,131 +204,138 @@ Test(vmm_apic, an_init_stops_whom_it_reaches) {
     }
 }
 
-static struct vmm_cpu_ops holding;
+/* ---- an INIT that exits ---- */
 
-static void holds_init(void) {
-    holding = guest_ops;
-    holding.holds_init = true;
-    guest.vmm.ops = &holding;
+static void stops(void) {
+    if (fake_hw.n_pauses == 7) guest.vcpu[1].running = 0;
+    if (fake_hw.n_pauses == 9) guest.vcpu[2].running = 0;
 }
 
-static void leaves(void) {
-    for (unsigned i = 0; i < GUEST_CPUS; i++)
-        if (guest.vcpu[i].stop) guest.vcpu[i].running = guest.vcpu[i].kick = 0;
-}
-
-Test(vmm_apic, an_init_follows_when_its_targets_are_out) {
+Test(vmm_apic, a_start_up_ipi_follows_when_its_targets_have_stopped) {
     start();
-    holds_init();
-    for (unsigned i = 1; i < GUEST_CPUS; i++) guest.vcpu[i].in_exit = true;
-    fake_hw.on_pause = leaves;
+    guest.vmm.holds_init = true;
+    fake_hw.on_pause = stops;
     cr_assert_eq(store(0x300, 4, INIT | OTHERS), INIT | OTHERS);
-    cr_assert_eq(running(), 1);
-    guest.vcpu[1].running = 1;
-    x2apic();
-    cr_assert(wrmsr(UINT64_C(1) << 32 | INIT));
-    cr_assert_eq(fake_nth(FAKE_WRMSR, 0)->value, UINT64_C(1) << 32 | INIT);
-    cr_assert_eq(running(), 1);
+    cr_assert(running() == 7 && fake_hw.n_pauses == 0, "they stop by themselves");
+    cr_assert_eq(store(0x300, 4, SIPI(0x12) | OTHERS), SIPI(OURS) | OTHERS);
+    cr_assert(running() == 1 && fake_hw.n_pauses > 9);
+    cr_assert_eq(guest.vmm.start[1], VMM_START_SIPI);
+    unsigned before = fake_hw.n_pauses;
+    cr_assert_eq(store(0x300, 4, SIPI(0x13) | OTHERS), SIPI(OURS) | OTHERS);
+    cr_assert_eq(fake_hw.n_pauses, before, "the second one finds nobody");
 }
 
-/* Who is asked, and in whose name. */
-Test(vmm_apic, whoever_an_init_may_reach_is_asked) {
+Test(vmm_apic, one_that_does_not_stop_is_not_waited_for_for_ever) {
+    start();
+    guest.vmm.holds_init = true;
+    store(0x300, 4, INIT | OTHERS);
+    cr_assert_eq(store(0x300, 4, SIPI(0x12) | OTHERS), SIPI(OURS) | OTHERS);
+    cr_assert_eq(running(), 7);
+}
+
+/* ---- open ---- */
+
+static bool is_open(void) {
+    uint64_t page_bytes, leaf = pt_lookup(&guest.vmm.npt, GUEST_APIC, &page_bytes);
+    const struct guest_msr *m = &guest.msr[guest.n_msrs - 1];
+    cr_assert(m->msr == 0x830 && m->read == m->write && m->read == !(leaf & PT_W) && page_bytes == 4096);
+    cr_assert_eq(leaf & PT_ADDR, GUEST_APIC);
+    return (leaf & PT_W) != 0;
+}
+
+/* Three of the four run. */
+Test(vmm_apic, open_when_everyone_runs_below) {
     static const struct {
-        uint32_t command;
-        uint8_t dest;
-        unsigned left; /* running afterwards, of 0, 1, 2: everyone who is asked leaves here */
-    } rows[] = {{INIT, 1, 5},        {INIT, 3, 7},           {INIT | LOGICAL, 2, 1}, {INIT | OTHERS, 0, 1},
-                {INIT | SELF, 2, 7}, {DEASSERT | ALL, 0, 7}, {INIT | ALL, 0, 7}};
+        uint32_t n_possible;
+        bool holds_init, fourth, open;
+    } rows[] = {{0, true, false, false}, {3, true, false, true},  {4, true, false, false}, {4, true, true, true},
+                {3, true, true, false},  {2, true, false, false}, {3, false, false, false}};
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         memset(&fake_hw, 0, sizeof fake_hw);
+        guest.n_msrs = 0;
         start();
-        holds_init();
-        for (unsigned n = 1; n < GUEST_CPUS; n++) guest.vcpu[n].in_exit = true;
-        fake_hw.on_pause = leaves;
-        destination(rows[i].dest);
-        cr_assert_eq(store(0x300, 4, rows[i].command), rows[i].command);
-        cr_assert_eq(running(), rows[i].left, "row %u: %x", i, running());
-        if (rows[i].left != 7) cr_assert(guest.vmm.init_icr == rows[i].command && guest.vmm.init_dest == rows[i].dest);
-        cr_assert_eq(guest.vmm.stopping, 0);
+        guest.vmm.n_possible = rows[i].n_possible;
+        guest.vmm.holds_init = rows[i].holds_init;
+        guest.vcpu[3].running = rows[i].fourth;
+        guest.vmm.start[2] = VMM_START_INIT;
+        vmm_apic_open(&guest.vmm);
+        cr_assert_eq(is_open(), rows[i].open, "row %u", i);
+        cr_assert_eq(guest.vmm.npt_generation, rows[i].open, "row %u", i);
+        cr_assert_eq(guest.vmm.start[2], rows[i].open ? VMM_START_DONE : VMM_START_INIT);
     }
 }
 
-/* Logical destinations as one processor sees them. Intel SDM Volume 3A, 10.6.2.2 "Logical Destination Mode" (in the
- * xAPIC and, there, 10.12.10.2 "Deriving Logical x2APIC ID from the Local x2APIC ID"). */
-Test(vmm_apic, is_it_for_us) {
-    static const struct {
-        uint32_t ldr, dfr, dest;
-        bool meant;
-    } rows[] = {{0x02000000, 0xffffffff, 0x02, true},  {0x02000000, 0xffffffff, 0x06, true},
-                {0x02000000, 0xffffffff, 0x05, false}, {0x02000000, 0xffffffff, 0xff, true},
-                {0x00000000, 0xffffffff, 0x0f, false}, {0x12000000, 0x0fffffff, 0x12, true},
-                {0x12000000, 0x0fffffff, 0x13, true},  {0x12000000, 0x0fffffff, 0x11, false},
-                {0x12000000, 0x0fffffff, 0x22, false}, {0x12000000, 0x0fffffff, 0xff, true}};
+Test(vmm_apic, open_on_a_machine_with_one_processor) {
     start();
-    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        guest_poke(GUEST_APIC + 0xd0, 4, rows[i].ldr);
-        guest_poke(GUEST_APIC + 0xe0, 4, rows[i].dfr);
-        guest.vmm.init_icr = INIT | LOGICAL;
-        guest.vmm.init_dest = rows[i].dest;
-        cr_assert_eq(vmm_apic_is_meant(CPU), rows[i].meant, "row %u", i);
-        guest.vmm.init_icr = INIT;
-        cr_assert(vmm_apic_is_meant(CPU), "the sender has found that out");
-        guest.vmm.init_icr = INIT | LOGICAL | OTHERS;
-        cr_assert(vmm_apic_is_meant(CPU), "a shorthand has no destination");
+    guest.vcpu[1].running = guest.vcpu[2].running = 0;
+    guest.vmm.n_possible = 1;
+    vmm_apic_open(&guest.vmm);
+    cr_assert(is_open(), "nobody else is there, whatever an INIT does");
+}
+
+Test(vmm_apic, closed_before_an_init_takes_its_course) {
+    start();
+    guest.vmm.holds_init = true;
+    guest.vmm.n_possible = 3;
+    vmm_apic_open(&guest.vmm);
+    cr_assert(is_open());
+    vmm_apic_close(&guest.vcpu[1]);
+    cr_assert_not(is_open());
+    vmm_apic_open(&guest.vmm);
+    cr_assert_not(is_open(), "it still runs, but not for long");
+    vmm_apic_close(&guest.vcpu[2]);
+    guest.vcpu[1].stopping = false;
+    vmm_apic_open(&guest.vmm);
+    cr_assert_not(is_open(), "now the other one is about to stop");
+    guest.vcpu[2].stopping = false;
+    vmm_apic_open(&guest.vmm);
+    cr_assert(is_open());
+    cr_assert_eq(store(0x300, 4, SIPI(0x12)), SIPI(OURS), "an exit that was under way is none the less handled");
+}
+
+Test(vmm_apic, a_start_up_ipi_sent_unseen_is_sent_again) {
+    start();
+    destination(2);
+    guest_poke(GUEST_APIC + 0x300, 4, SIPI(0x12) | 0x1000);
+    guest.vmm.start[2] = VMM_START_INIT;
+    guest.vcpu[2].running = 0;
+    vmm_apic_look_back(CPU);
+    cr_assert(fake_count(FAKE_WRITE) == 1 && fake_nth(FAKE_WRITE, 0)->at == GUEST_APIC + 0x300);
+    cr_assert_eq(fake_nth(FAKE_WRITE, 0)->value, SIPI(OURS));
+    cr_assert(guest.vmm.start[2] == VMM_START_SIPI && guest.vmm.sipi_vector[2] == 0x12);
+    static const uint32_t others[] = {SIPI(OURS), INIT, NMI, FIXED | 0x12, DEASSERT};
+    for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++) {
+        clear();
+        guest_poke(GUEST_APIC + 0x300, 4, others[i]);
+        vmm_apic_look_back(CPU);
+        cr_assert_eq(fake_count(FAKE_WRITE), 0, "%x", others[i]);
     }
     x2apic();
-    fake_msr(0x80d, 0x10002, 0);
-    guest.vmm.init_icr = INIT | LOGICAL;
-    static const uint32_t meant[] = {0x10002, 0x1000f, UINT32_MAX}, not_meant[] = {0x10001, 0x20002, 0x00002, 0};
-    for (unsigned i = 0; i < 3; i++) {
-        guest.vmm.init_dest = meant[i];
-        cr_assert(vmm_apic_is_meant(CPU));
+    clear();
+    fake_msr_find(0x830)->value = UINT64_C(2) << 32 | SIPI(0x13);
+    vmm_apic_look_back(CPU);
+    cr_assert_eq(fake_nth(FAKE_WRMSR, 0)->value, UINT64_C(2) << 32 | SIPI(OURS));
+    cr_assert_eq(guest.vmm.sipi_vector[2], 0x13);
+    clear();
+    fake_msr(MSR_APIC_BASE, GUEST_APIC, GUEST_APIC | 0xd00); /* switched off */
+    vmm_apic_look_back(CPU);
+    cr_assert_eq(fake_count(FAKE_WRITE) + fake_count(FAKE_WRMSR), 0);
+}
+
+Test(vmm_apic, as_init_leaves_it) {
+    static const uint64_t modes[] = {0x800, 0xc00}, steps[2][3] = {{0, 0x800}, {0, 0x800, 0xc00}};
+    for (unsigned i = 0; i < 2; i++) {
+        memset(&fake_hw, 0, sizeof fake_hw);
+        start();
+        fake_msr(MSR_APIC_BASE, GUEST_APIC | modes[i], GUEST_APIC | 0xd00);
+        vmm_apic_reset();
+        cr_assert_eq(fake_count(FAKE_WRMSR), 2 + i);
+        for (unsigned n = 0; n < 2 + i; n++) cr_assert_eq(fake_nth(FAKE_WRMSR, n)->value, GUEST_APIC | steps[i][n]);
     }
-    for (unsigned i = 0; i < 4; i++) {
-        guest.vmm.init_dest = not_meant[i];
-        cr_assert_not(vmm_apic_is_meant(CPU));
-    }
-}
-
-static void asked_itself(void) {
-    if (fake_hw.n_pauses == 5) guest.vcpu[0].stop = 1;
-}
-
-/* Another one's INIT for the sender is under way: its own command was never given. */
-Test(vmm_apic, who_is_being_stopped_stops_nobody) {
-    start();
-    holds_init();
-    guest.vmm.stopping = 1;
-    guest.vmm.init_icr = INIT;
-    fake_hw.on_pause = asked_itself;
-    destination(1);
-    cr_assert_eq(store(0x300, 4, INIT), UINT64_MAX);
-    cr_assert(running() == 7 && fake_hw.n_pauses == 5 && guest.vmm.stopping == 1 && guest.vcpu[1].stop == 0);
-    x2apic();
-    cr_assert(wrmsr(UINT64_C(1) << 32 | INIT));
-    cr_assert_eq(fake_count(FAKE_WRMSR), 0);
-}
-
-static void settled(void) {
-    if (fake_hw.n_pauses == 5) guest.vcpu[0].stop = 1;
-    if (fake_hw.n_pauses == 6) cr_assert_eq(guest.vcpu[0].stop, 0);
-    if (fake_hw.n_pauses == 8) guest.vmm.stopping = 0;
-    if (guest.vcpu[1].stop) guest.vcpu[1].running = 0;
-}
-
-Test(vmm_apic, who_is_not_meant_waits_for_its_turn) {
-    start();
-    holds_init();
-    guest.vmm.stopping = 1;
-    guest.vmm.init_icr = INIT | LOGICAL;
-    guest.vmm.init_dest = 2;
-    guest_poke(GUEST_APIC + 0xd0, 4, 0x01000000);
-    guest_poke(GUEST_APIC + 0xe0, 4, 0xffffffff);
-    guest.vcpu[1].in_exit = true;
-    fake_hw.on_pause = settled;
-    destination(1);
-    cr_assert_eq(store(0x300, 4, INIT), INIT);
-    cr_assert(running() == 5 && guest.vmm.stopping == 0);
+    clear();
+    fake_msr(MSR_APIC_BASE, GUEST_APIC, GUEST_APIC | 0xd00);
+    vmm_apic_reset();
+    cr_assert_eq(fake_count(FAKE_WRMSR), 0, "switched off: it stays so");
 }
 
 /* An INIT that the APIC does not take, in the mode it is in, has stopped nobody; a start-up IPI is ours in any mode. */

@@ -360,10 +360,9 @@ Test(vmm_exit, a_state_the_guest_made_is_its_own_end) {
     cr_assert_eq(fake_run(handle, &failed), FAKE_TRIPLE_FAULT);
 }
 
-Test(vmm_exit, interrupts_and_init_need_nothing) {
+Test(vmm_exit, interrupts_need_nothing) {
     guest_start();
     guest_exit((struct vmm_exit){.kind = VMM_EXIT_INTERRUPT});
-    guest_exit((struct vmm_exit){.kind = VMM_EXIT_INIT});
     expect_none();
     cr_assert_eq(CPU->rip, GUEST_CODE);
 }

@@ -36,12 +36,16 @@ static uint64_t field(size_t from_end, unsigned n_bytes) {
     return v;
 }
 
-static void start(void) {
-    guest_start();
+static void fill_page(void) {
     fake_hw.n_forbidden = 1; /* the page is ours to fill */
     fake_map(GUEST_LOW_PAGE, sizeof guest.low_page, guest.low_page);
     guest.vmm.host_cr3 = 0x12345000;
     cr_assert_eq(vmm_smp_init(&guest.vmm), 0);
+}
+
+static void start(void) {
+    guest_start();
+    fill_page();
 }
 
 Test(vmm_smp, the_trampoline_page) {
@@ -193,53 +197,97 @@ Test(vmm_smp, a_flush_says_if_one_stays_in_the_guest) {
     cr_assert(nmis_to(1) == 1 && nmis_to(3) == 1);
 }
 
-/* ---- making way for an INIT: Intel SDM Volume 3C, 25.2 "Other Causes of VM Exits" ---- */
+/* ---- an INIT that exits: Intel SDM Volume 3C, 25.2 "Other Causes of VM Exits" ---- */
 
-static void makes_way(void) { /* some time after it was asked */
-    if (fake_hw.n_pauses < 7) return;
-    for (unsigned i = 0; i < GUEST_CPUS; i++)
-        if (guest.vcpu[i].stop) guest.vcpu[i].running = guest.vcpu[i].kick = 0;
-}
+static void init_exits(void *vcpu) { vmm_init_exit(vcpu); }
 
-Test(vmm_smp, before_an_init_its_target_leaves) {
+static void stopping(void) {
     flushing();
-    fake_hw.on_pause = makes_way;
-    vmm_stop(&guest.vcpu[2]);
-    cr_assert(guest.vcpu[2].running == 0 && guest.vcpu[2].stop == 0);
-    cr_assert(nmis_to(2) == 1 && fake_count(FAKE_WRITE) == 3);
-    cr_assert(guest.vcpu[1].running == 1 && guest.vcpu[3].running == 1);
-    cr_assert_eq(fake_hw.n_pauses, 7);
-}
-
-Test(vmm_smp, a_target_in_an_exit_needs_no_nmi) {
-    flushing();
-    fake_hw.on_pause = makes_way;
+    guest.vmm.in_setup = true;
+    cr_assert_eq(vmm_apic_init(&guest.vmm), 0);
+    guest.vmm.in_setup = false;
+    guest.vmm.holds_init = true;
+    guest.vmm.n_possible = GUEST_CPUS;
+    for (unsigned i = 0; i < GUEST_CPUS; i++) guest.vcpu[i].running = 1;
     guest.vcpu[2].in_exit = true;
-    vmm_stop(&guest.vcpu[2]);
-    cr_assert(guest.vcpu[2].running == 0 && fake_hw.n_log == 0 && fake_hw.n_pauses == 7);
+    guest.vcpu[2].apic_id = 2;
+    vmm_apic_open(&guest.vmm);
+    cr_assert(guest.vmm.apic_open);
+    fake_cpuid(1, 0, (struct hw_cpuid){.eax = 0xabcd});
+    fake_msr(MSR_APIC_BASE, GUEST_APIC | 0x800, GUEST_APIC | 0xd00);
+    fake_msr(MSR_PAT, 0x1122334455667788, 0);
+    fake_hw.n_log = 0;
 }
 
-static void is_not_meant(void) {
-    if (fake_hw.n_pauses == 5) guest.vcpu[2].stop = 0;
+/* The others are fetched late; later still one of them sends. */
+static void answers_late(void) {
+    const struct vmm_vcpu *v = &guest.vcpu[2];
+    if (fake_hw.n_pauses < 1500000) { /* more than one round of asking */
+        cr_assert(v->running == 1 && v->stopping && !guest.vmm.apic_open && guest.cpu[2].n_left == 0);
+        return;
+    }
+    guest.vcpu[1].kick = guest.vcpu[3].kick = 0;
+    if (!guest.cpu[2].n_left) return;
+    cr_assert(v->running == 0 && guest.vmm.start[2] == VMM_START_INIT);
+    guest.vmm.sipi_vector[2] = 0x42;
+    guest.vmm.start[2] = VMM_START_SIPI;
 }
 
-Test(vmm_smp, a_target_that_is_not_meant_goes_on) {
-    flushing();
-    fake_hw.on_pause = is_not_meant;
-    guest.vcpu[2].in_exit = true;
-    vmm_stop(&guest.vcpu[2]);
-    cr_assert(guest.vcpu[2].running == 1 && fake_hw.n_pauses == 5);
+Test(vmm_smp, an_init_takes_its_course_when_everyone_is_seen_again) {
+    stopping();
+    fake_hw.on_pause = answers_late;
+    struct vmm_vcpu *v = &guest.vcpu[2];
+    cr_assert_eq(fake_run(init_exits, v), FAKE_STOPPED);
+    cr_assert(guest.cpu[2].n_left == 1 && guest.vmm.n_inits == 1 && guest.vmm.start[2] == VMM_START_DONE);
+    cr_assert(nmis_to(1) >= 1 && nmis_to(3) >= 1 && nmis_to(2) == 0);
+    cr_assert(v->start.seg[VMM_CS].selector == 0x4200 && v->start.gpr[VMM_RDX] == 0xabcd);
+    cr_assert_eq(v->start.pat, 0x1122334455667788, "INIT leaves it");
+    cr_assert_eq(fake_msr_find(MSR_APIC_BASE)->value, GUEST_APIC | 0x800);
 }
 
-Test(vmm_smp, a_stopped_target_is_not_waited_for) {
-    flushing();
-    guest.vcpu[2].running = 0;
-    vmm_stop(&guest.vcpu[2]);
-    cr_assert(fake_hw.n_log == 0 && fake_hw.n_pauses == 0 && guest.vcpu[2].stop == 0);
+static void sent_before(void) {
+    guest.vcpu[1].kick = guest.vcpu[3].kick = 0;
+    if (!guest.cpu[2].n_left) return;
+    cr_assert_eq(guest.vmm.start[2], VMM_START_INIT, "what was sent before the INIT does not count");
+    guest.vmm.start[2] = VMM_START_SIPI;
 }
 
-Test(vmm_smp, a_target_that_stays_gets_its_init_all_the_same) {
-    flushing();
-    vmm_stop(&guest.vcpu[2]);
-    cr_assert(guest.vcpu[2].running == 1 && guest.vcpu[2].stop == 0);
+Test(vmm_smp, a_start_up_ipi_before_the_init_does_not_count) {
+    stopping();
+    guest.vmm.start[2] = VMM_START_INIT; /* sent by one who is seen */
+    fake_hw.on_pause = sent_before;
+    cr_assert_eq(fake_run(init_exits, &guest.vcpu[2]), FAKE_STOPPED);
+}
+
+Test(vmm_smp, an_init_of_the_first_processor_resets) {
+    stopping();
+    fake_msr(MSR_APIC_BASE, GUEST_APIC | 0x900, GUEST_APIC | 0xd00);
+    vmm_init_exit(&guest.vcpu[0]);
+    cr_assert(guest.vcpu[0].shutdown && guest.vmm.apic_open && fake_hw.n_log == 0);
+}
+
+static void enter_loop(void *vcpu) { vmm_loop(vcpu); }
+
+Test(vmm_smp, whoever_sees_an_init_looks_back_once) {
+    static const struct vmm_exit exits[2] = {{.kind = VMM_EXIT_INTERRUPT}, {.kind = VMM_EXIT_INTERRUPT}};
+    stopping();
+    guest_poke(GUEST_APIC + 0x300, 4, 0x4612);
+    guest.vmm.n_inits = 1;
+    guest.script = exits;
+    guest.n_script = 2;
+    cr_assert_eq(fake_run(enter_loop, &guest.vcpu[1]), FAKE_STOPPED);
+    cr_assert_eq(fake_count(FAKE_WRITE), 1);
+    cr_assert_eq(fake_nth(FAKE_WRITE, 0)->value, 0x4600 | GUEST_LOW_PAGE >> 12);
+}
+
+Test(vmm_smp, the_last_processor_that_starts_opens) {
+    stopping();
+    vmm_apic_close(&guest.vcpu[2]);
+    guest.vmm.in_setup = true;
+    fill_page();
+    guest.vmm.in_setup = false;
+    guest.vmm.slot[2].apic_id = 2;
+    guest.vmm.n_inits = 3;
+    cr_assert_eq(fake_run(enter_trampolines_end, &guest.vcpu[2]), FAKE_STOPPED);
+    cr_assert(guest.vmm.apic_open && guest.vcpu[2].running == 1 && guest.vcpu[2].n_inits == 3);
 }

@@ -48,7 +48,7 @@ Test(vmm_svm, a_new_control_block) {
     start(1);
     const struct svm_control *c = &vmcb()->c;
     cr_assert_eq(c->intercept[0] | c->intercept[1] | c->intercept[2], 0);
-    cr_assert_eq(c->intercept[3], 1u << 1 | 1u << 22 | 1u << 26 | 1u << 27 | 1u << 28 | 1u << 31);
+    cr_assert_eq(c->intercept[3], 1u << 1 | 1u << 3 | 1u << 22 | 1u << 26 | 1u << 27 | 1u << 28 | 1u << 31);
     cr_assert_eq(c->intercept[4], 0x7f);
     cr_assert_eq(c->asid, 1);
     cr_assert_eq(c->nested_ctl, 1);
@@ -104,6 +104,53 @@ Test(vmm_svm, permission_maps) {
     cr_assert_eq(msr[0x820], 0x03);
     cr_assert_eq(msr[0x1045], 0x40);
     cr_assert_eq(bits_set(msr, 0x2000), 4);
+    ops->msr_intercept(&guest.vmm, 0xc0000080, true, false);
+    cr_assert_eq(msr[0x820], 0x01);
+    ops->msr_intercept(&guest.vmm, 0xc0000080, false, false);
+    cr_assert_eq(bits_set(msr, 0x2000), 2);
+}
+
+/* ---- INIT ---- */
+
+static const uint32_t kept[] = {0x277, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000102, 0x174, 0x175, 0x176};
+
+Test(vmm_svm, an_init_is_let_in) {
+    start(1);
+    cr_assert(guest.vmm.holds_init);
+    ops->enable(cpu);
+    ops->ready(cpu);
+    cr_assert_eq(fake_msr_find(MSR_VM_CR)->value, 2, "redirected while we are open to NMIs");
+    for (unsigned i = 0; i < 9; i++) fake_msr(kept[i], 0, UINT64_MAX);
+    vmcb()->s.g_pat = 0x100;
+    vmcb()->s.star = 0x101, vmcb()->s.lstar = 0x102, vmcb()->s.cstar = 0x103, vmcb()->s.sfmask = 0x104;
+    vmcb()->s.kernel_gs_base = 0x105;
+    vmcb()->s.sysenter_cs = 0x106, vmcb()->s.sysenter_esp = 0x107, vmcb()->s.sysenter_eip = 0x108;
+    fake_hw.n_log = 0;
+    ops->leave(cpu);
+    for (unsigned i = 0; i < 9; i++) cr_assert_eq(fake_msr_find(kept[i])->value, 0x100 + i, "the guest's: %x", kept[i]);
+    cr_assert_eq(fake_msr_find(MSR_VM_CR)->value, 0);
+    cr_assert(fake_count(FAKE_STGI) == 1 && fake_hw.log[fake_hw.n_log - 1].kind == FAKE_STGI, "last of all");
+}
+
+Test(vmm_svm, an_init_in_the_moment_of_an_nmi) {
+    start(1);
+    cpu->init_in_host = true;
+    cpu->inject = (struct vmm_event){.type = VMM_EVENT_NMI, .vector = 2};
+    struct vmm_exit e;
+    ops->run(cpu, &e);
+    cr_assert(e.kind == VMM_EXIT_INIT && fake_count(FAKE_VMRUN) == 0 && !cpu->init_in_host);
+}
+
+Test(vmm_svm, another_hypervisors_init_is_not_held) {
+    guest_start();
+    amd(1);
+    fake_cpuid(1, 0, (struct hw_cpuid){.ecx = 1u << 31});
+    guest.vmm.ops = ops;
+    cr_assert_eq(ops->init(&guest.vmm), 0);
+    cr_assert_eq(ops->vcpu_init(cpu), 0);
+    cr_assert(!guest.vmm.holds_init && !(vmcb()->c.intercept[3] & 1u << 3));
+    ops->ready(cpu);
+    cr_assert_eq(fake_msr_find(MSR_VM_CR)->value, 0);
 }
 
 /* ---- one turn ---- */

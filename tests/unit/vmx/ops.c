@@ -293,8 +293,8 @@ Test(vmx_ops, xsetbv_and_invd) {
 }
 
 static void send_sipi(void) {
+    if (fake_vmx.on) return; /* still held */
     cr_assert_eq(cpu->running, 0, "while it waits nobody waits for it");
-    cr_assert_eq(fake_vmx.on, 0, "outside VMX operation: the next INIT takes its natural course");
     guest.vmm.sipi_vector[1] = 0x42;
     guest.vmm.start[1] = VMM_START_SIPI;
 }
@@ -308,6 +308,8 @@ Test(vmx_ops, init_and_startup_ipi) {
     start();
     struct vmm_cpu_state st = firmware();
     ops->load(cpu, &st);
+    cr_assert(guest.vmm.holds_init);
+    cr_assert_eq(vmm_apic_init(&guest.vmm), 0);
     fake_msr_find(MSR_APIC_BASE)->value &= ~UINT64_C(0x100); /* not the bootstrap processor */
     fake_msr(MSR_PAT, 0, UINT64_MAX);
     cpu->running = 1;
@@ -315,7 +317,8 @@ Test(vmx_ops, init_and_startup_ipi) {
     F(0x6826) = 0x999;
     fake_hw.on_pause = send_sipi;
     cr_assert_eq(fake_run(init_exit, NULL), FAKE_STOPPED);
-    cr_assert(fake_hw.n_pauses == 1 && guest.vmm.start[1] == VMM_START_DONE);
+    cr_assert_eq(guest.vmm.start[1], VMM_START_DONE);
+    cr_assert_eq(fake_vmx.on, 0, "outside VMX operation: an INIT takes its natural course");
     cr_assert_eq(fake_msr_find(0x176)->value, 0x999, "INIT leaves the system-call registers");
     cr_assert(cpu->start.seg[VMM_CS].selector == 0x4200 && cpu->start.seg[VMM_CS].base == 0x42000 &&
               cpu->start.rip == 0);
@@ -327,57 +330,6 @@ Test(vmx_ops, init_and_startup_ipi) {
     cr_assert(F(0x0802) == 0x4200 && F(0x6808) == 0x42000 && F(0x6800) == 0x60000030 && F(0x6826) == 0x999);
     run(10);
     cr_assert(!fake_vmx.run_launched, "a cleared VMCS must be launched anew");
-}
-
-static void the_init_strikes(void) {
-    cr_assert_eq(fake_vmx.on, 0, "outside VMX operation: the INIT takes its natural course");
-    cr_assert_eq(cpu->running, 0);
-    fake_finish(FAKE_STOPPED);
-}
-
-static void turn_and_exit(void *unused) {
-    (void)unused;
-    struct vmm_exit e = run(10);
-    vmm_exit_handle(cpu, &e);
-}
-
-Test(vmx_ops, an_announced_init_finds_us_outside) {
-    start();
-    struct vmm_cpu_state st = firmware();
-    ops->load(cpu, &st);
-    fake_msr_find(MSR_APIC_BASE)->value &= ~UINT64_C(0x100);
-    fake_msr(MSR_PAT, 0, UINT64_MAX);
-    F(0x6826) = 0x999;
-    cpu->running = cpu->stop = 1;
-    fake_hw.on_pause = the_init_strikes;
-    cr_assert_eq(fake_run(turn_and_exit, NULL), FAKE_STOPPED);
-    cr_assert_eq(fake_count(FAKE_VMRUN), 0);
-    cr_assert_eq(fake_msr_find(0x176)->value, 0x999);
-    cr_assert_eq(fake_msr_find(MSR_PAT)->value, 0x0007040600070406);
-}
-
-Test(vmx_ops, an_announced_init_for_others_changes_nothing) {
-    start();
-    struct vmm_cpu_state st = firmware();
-    ops->load(cpu, &st);
-    guest.vmm.init_icr = 0x4d00;
-    guest.vmm.init_dest = 1;
-    guest.vmm.apic_base = GUEST_APIC;
-    guest_poke(GUEST_APIC + 0xd0, 4, 0x02000000);
-    guest_poke(GUEST_APIC + 0xe0, 4, 0xffffffff);
-    cpu->running = cpu->stop = 1;
-    cr_assert_eq(run(10).kind, VMM_EXIT_CPUID);
-    cr_assert(cpu->stop == 0 && cpu->running == 1 && fake_count(FAKE_VMRUN) == 1);
-}
-
-Test(vmx_ops, an_announced_init_of_the_bootstrap_processor_resets) {
-    start();
-    struct vmm_cpu_state st = firmware();
-    ops->load(cpu, &st);
-    fake_msr_find(MSR_APIC_BASE)->value |= 0x100;
-    cpu->running = cpu->stop = 1;
-    cr_assert_eq(fake_run(turn_and_exit, NULL), FAKE_TRIPLE_FAULT);
-    cr_assert_eq(fake_count(FAKE_VMRUN), 0);
 }
 
 Test(vmx_ops, init_of_the_bootstrap_processor_resets) {
@@ -571,6 +523,8 @@ Test(vmx_ops, permission_maps) {
     cr_assert(!(msr[3] & 8) && (msr[0x803] & 8));
     ops->msr_intercept(&guest.vmm, 0xc0000080, true, false);
     cr_assert((msr[0x410] & 1) && !(msr[0xc10] & 1));
+    ops->msr_intercept(&guest.vmm, 0x1b, false, false);
+    cr_assert(!(msr[3] & 8) && !(msr[0x803] & 8));
     ops->msr_intercept(&guest.vmm, 0x40000000, true, true); /* always exits */
     ops->pio_intercept(&guest.vmm, 0x8003, 2);
     cr_assert(io[0x1000] == 0x18);

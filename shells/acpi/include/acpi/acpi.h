@@ -28,9 +28,16 @@ bool acpi_find_rsdp(acpi_read_fn *read, uint64_t *out);
  * tables; checksums are verified. */
 bool acpi_find_ecam(uint64_t rsdp, acpi_read_fn *read, struct acpi_ecam *out);
 
-/* Follow an RSDP to the MADT: how many processors it lists that are enabled or can be; 0 if there is no sound one.
- * Source: ACPI 6.4, 5.2.12.2 "Processor Local APIC Structure", 5.2.12.12 "Processor Local x2APIC Structure". */
-uint32_t acpi_count_processors(uint64_t rsdp, acpi_read_fn *read);
+struct acpi_processors {
+    uint32_t n_usable;   /* that are enabled or can be */
+    uint32_t n_possible; /* that the machine may ever run; 0: not known */
+};
+
+/* Follow an RSDP to the MADT; zeros if there is no sound one. Before revision 5 of the table a processor that can be
+ * plugged in does not differ from one that is not there: then all that have a valid id are possible. Source: ACPI 6.4,
+ * 5.2.12 "Multiple APIC Description Table (MADT)", 5.2.12.2 "Processor Local APIC Structure", 5.2.12.12 "Processor
+ * Local x2APIC Structure". */
+struct acpi_processors acpi_count_processors(uint64_t rsdp, acpi_read_fn *read);
 
 struct acpi_sleep {
     uint16_t pm1a, pm1b;      /* ports of the PM1 control registers; pm1b is 0 where there is none */
