@@ -136,6 +136,7 @@ def full():
     check.ctest("tree", BUILD / "tests", "-L", "tree")
     if built["product"]:
         check.row("build the guest", check.command("guest", ["tools/guest.py", "amd64", "i386", "memtest"])[0], "")
+        check.row("install Debian", check.command("installed", ["tools/installed.py"])[0], "")
         matrix = BUILD / "tests/runs/matrix.txt"
         matrix.unlink(missing_ok=True)
         check.ctest("integration", BUILD / "tests", "-L", "integration", parallel=2)
