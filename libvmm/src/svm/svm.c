@@ -125,7 +125,8 @@ static void svm_run(struct vmm_vcpu *vcpu, struct vmm_exit *out_exit) {
     struct svm_vmcb *vmcb = vmcb_of(vcpu);
     struct vmm *vmm = vcpu->vmm;
     /* As if it had come just behind the entry. */
-    if (__atomic_exchange_n(&vcpu->init_in_host, false, __ATOMIC_RELAXED)) {
+    if (__atomic_load_n(&vcpu->init_in_host, __ATOMIC_RELAXED)) { /* set on this processor only: nothing to lock */
+        __atomic_store_n(&vcpu->init_in_host, false, __ATOMIC_RELAXED);
         *out_exit = (struct vmm_exit){.kind = VMM_EXIT_INIT};
         return;
     }
