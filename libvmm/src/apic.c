@@ -23,6 +23,22 @@ uint32_t vmm_apic_id(struct vmm *vmm) {
     return (uint32_t)FIELD_GET(APIC_ID_ID, hw_mmio_read(vmm->apic_base + APIC_ID, 4));
 }
 
+static uint32_t apic_read(const struct vmm *vmm, bool x2apic, uint32_t reg) {
+    return (uint32_t)(x2apic ? hw_rdmsr(MSR_X2APIC + reg / 16) : hw_mmio_read(vmm->apic_base + reg, 4));
+}
+
+/* Source: APM Volume 2, 16.6.3 "Interrupt Request, In-Service..."; 16.3.2 "APIC Registers". The interrupt controllers
+ * of the PC are not asked: to read them means to disturb what the guest does with them. */
+bool vmm_interrupt_pending(const struct vmm *vmm) {
+    bool x2apic = is_x2apic();
+    if (!x2apic && !takes_commands(false)) return true; /* off */
+    uint32_t lint0 = apic_read(vmm, x2apic, APIC_LINT0);
+    if (FIELD_GET(APIC_ICR_MODE, lint0) == APIC_MODE_EXTINT && !(lint0 & APIC_LVT_MASK)) return true;
+    for (uint32_t i = 8; i-- > 0;)
+        if (apic_read(vmm, x2apic, APIC_IRR + 16 * i)) return true;
+    return false;
+}
+
 /* Bounded: an APIC that the guest has switched off reads as ones. */
 static void wait_idle(const struct vmm *vmm) {
     for (unsigned n = 0; n < 100000 && (hw_mmio_read(vmm->apic_base + APIC_ICR_LOW, 4) & APIC_ICR_PENDING); n++)

@@ -11,11 +11,13 @@
 #define APIC_LDR_ID        BITS(31, 24)
 #define APIC_DFR           0x0e0u
 #define APIC_DFR_MODEL     BITS(31, 28) /* all ones: flat; 0: clusters */
+#define APIC_IRR           0x200u       /* eight of them, a bit per vector */
 #define APIC_ICR_LOW       0x300u       /* writing it sends */
 #define APIC_ICR_VECTOR    BITS(7, 0)
-#define APIC_ICR_MODE      BITS(10, 8)
+#define APIC_ICR_MODE      BITS(10, 8) /* also of local vectors */
 #define APIC_MODE_NMI      4u
 #define APIC_MODE_INIT     5u
+#define APIC_MODE_EXTINT   7u
 #define APIC_MODE_SIPI     6u
 #define APIC_ICR_LOGICAL   BIT(11)
 #define APIC_ICR_PENDING   BIT(12) /* RO */
@@ -24,5 +26,7 @@
 #define APIC_ICR_SHORTHAND BITS(19, 18)
 #define APIC_ICR_HIGH      0x310u
 #define APIC_ICR_DEST      BITS(31, 24)
+#define APIC_LINT0         0x350u
+#define APIC_LVT_MASK      BIT(16)
 
 #endif

@@ -15,6 +15,7 @@
 #define MSR_SYSENTER_EIP   0x00000176u
 #define MSR_PAT            0x00000277u
 #define PAT_RESET          UINT64_C(0x0007040600070406) /* APM 7.8.2 "PAT Indexing": value after reset */
+#define MSR_X2APIC         0x00000800u                  /* ... and the number of the register */
 #define MSR_X2APIC_LDR     0x0000080du
 #define MSR_X2APIC_ICR     0x00000830u
 #define MSR_EFER           0xc0000080u

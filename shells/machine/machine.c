@@ -82,6 +82,8 @@ static int pio_move(void *ctx, int handle, uint16_t first) {
     return r ? DVI_E_RANGE : 0;
 }
 
+static bool interrupt_pending(void *ctx) { return vmm_interrupt_pending(vmm_at(ctx)); }
+
 static uint64_t now_us(void *ctx) { return vmm_now_us(vmm_at(ctx)); }
 
 static void log_line(void *ctx, const char *fmt, ...) {
@@ -98,6 +100,7 @@ int machine_init(struct machine *m, struct vmm *vmm, uint64_t ecam, uint32_t fir
     m->ecam_first_bus = first_bus;
     m->ecam_last_bus = last_bus;
     m->host = (struct dvi_host){.ctx = m,
+                                .slice_sectors = UINT16_MAX, /* until the shell knows better */
                                 .gmem_read = gmem_read,
                                 .gmem_write = gmem_write,
                                 .gmem_borrow = gmem_borrow,
@@ -114,6 +117,7 @@ int machine_init(struct machine *m, struct vmm *vmm, uint64_t ecam, uint32_t fir
                                 .pio_trap = pio_trap,
                                 .pio_move = pio_move,
                                 .pci_trap = machine_pci_trap,
+                                .interrupt_pending = interrupt_pending,
                                 .now_us = now_us,
                                 .log = log_line};
     return machine_pci_init(m);

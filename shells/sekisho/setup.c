@@ -13,6 +13,10 @@
 #define MAX_CONTROLLERS 4u                  /* of a kind */
 #define POOL_BYTES      (UINT32_C(1) << 20) /* bounce memory of one controller */
 
+#define SLICE_US     100u  /* for so long a processor encrypts or decrypts before it looks at what else there is */
+#define MEASURE_US   2000u /* how fast that goes is found out in at least this time, for each key */
+#define PAGE_SECTORS (VMM_PAGE_BYTES / DVI_UNIT_BYTES)
+
 /* A key in use. One vector save area a key would not do: several processors may use it at once. */
 struct key {
     struct crypt_xts xts;
@@ -36,6 +40,7 @@ struct product {
     struct conf_disk resolved; /* ... which is too large for a stack */
     bool started, failed;      /* set-up is over; a sentence was said */
     struct sekisho_status status;
+    uint8_t sample[8][VMM_PAGE_BYTES]; /* for measure_slice() only */
     struct dvi_ahci ahci[MAX_CONTROLLERS];
     struct dvi_ata ata[MAX_CONTROLLERS];
 };
@@ -82,6 +87,19 @@ static const struct crypt_xts_kernel *choose_kernel(struct vmm *vmm) {
     return kernel;
 }
 
+/* How many sectors are encrypted in SLICE_US, a page at a time as by the mediators. */
+static uint32_t measure_slice(struct product *p, const struct dvi_blk_transform *t) {
+    struct vmm *vmm = p->machine.vmm;
+    uint64_t start = vmm_now_us(vmm), us, n = 0;
+    do {
+        for (unsigned i = 0; i < sizeof p->sample / sizeof p->sample[0]; i++, n += PAGE_SECTORS)
+            t->encrypt(t->ctx, n, p->sample[i], p->sample[i], PAGE_SECTORS);
+        us = vmm_now_us(vmm) - start;
+    } while (us < MEASURE_US);
+    n = n * SLICE_US / us;
+    return n > UINT16_MAX ? UINT16_MAX : n > DVI_SLICE_MIN ? (uint32_t)n : DVI_SLICE_MIN;
+}
+
 static int init_keys(struct product *p) {
     struct vmm_vector saved;
     struct conf *conf = p->conf;
@@ -94,11 +112,14 @@ static int init_keys(struct product *p) {
         vmm_vector_end(&saved);
         crypt_wipe(conf->key[i].bytes, sizeof conf->key[i].bytes);
         p->transform[i] = (struct dvi_blk_transform){.ctx = &p->key[i], .encrypt = key_encrypt, .decrypt = key_decrypt};
+        uint32_t slice = r ? DVI_SLICE_MIN : measure_slice(p, &p->transform[i]);
+        if (slice < p->machine.host.slice_sectors) p->machine.host.slice_sectors = slice;
     }
     if (r)
         vmm_decline(p->machine.vmm, "a key of sekisho.conf cannot be used");
     else if (conf->n_keys)
-        vmm_log(p->machine.vmm, "sekisho: AES-XTS by %s", kernel->name);
+        vmm_log(p->machine.vmm, "sekisho: AES-XTS by %s, %u sectors in %u us", kernel->name,
+                p->machine.host.slice_sectors, SLICE_US);
     return r;
 }
 

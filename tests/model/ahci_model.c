@@ -19,9 +19,14 @@ static uint32_t pxis(const struct ahci_model_port *p) {
 }
 
 void ahci_model_update_irq(struct ahci_model *m) {
-    for (unsigned i = 0; i < AHCI_MODEL_PORTS; i++)
-        if (pxis(&m->port[i]) & m->port[i].ie) m->is |= 1u << i;
-    bool irq = (m->ghc & W_GHC_IE) && m->is != 0;
+    uint32_t before = m->is;
+    for (unsigned i = 0; i < AHCI_MODEL_PORTS; i++) {
+        struct ahci_model_port *p = &m->port[i];
+        bool interrupts = (pxis(p) & p->ie) != 0;
+        if (interrupts && !(m->edges && p->interrupted)) m->is |= 1u << i;
+        p->interrupted = interrupts;
+    }
+    bool irq = (m->ghc & W_GHC_IE) && (m->messages ? m->irq || (m->is & ~before) : m->is != 0);
     m->n_irqs += irq && !m->irq;
     m->irq = irq;
 }
@@ -217,6 +222,8 @@ void ahci_model_write(void *model, uint64_t offset, unsigned n_bytes, uint64_t v
     struct ahci_model *m = model;
     if (n_bytes > 4) fake_fail("a write of %u bytes: AHCI 3 promises no more than 4", n_bytes);
     uint64_t reg = offset & ~UINT64_C(3), r = reg % 0x80;
+    bool acknowledges = reg >= W_PORT(0) && r == W_PxIS; /* what has ended just before is acknowledged with the rest */
+    if (m->racing && acknowledges && ahci_model_random(m, 100) < m->auto_step) ahci_model_step(m);
     uint32_t shift = 8 * (uint32_t)(offset & 3), mask = (UINT32_MAX >> (32 - 8 * n_bytes)) << shift;
     bool sets_or_clears = is_status(reg) || (reg >= W_PORT(0) && r == W_SERR);
     uint32_t rest = sets_or_clears || n_bytes == 4 ? 0 : read_register(m, reg) & ~mask;

@@ -41,6 +41,7 @@ struct ahci_model_port {
     uint32_t clb, clbu, fb, fbu, is, ie, cmd, tfd, sig, ssts, sctl, serr, sact, ci;
     struct ata_disk *disk; /* NULL: nothing connected */
     struct ahci_model_slot slot[AHCI_MODEL_SLOTS];
+    bool interrupted;  /* PxIS & PxIE was not 0 when last looked at */
     bool halted;       /* an error stopped the port until ST is cleared */
     unsigned cr_reads; /* PxCMD still reads CR set this many times after ST was cleared */
     bool stuck_cr;     /* it does so for ever */
@@ -56,6 +57,9 @@ struct ahci_model {
     bool stuck_hr;      /* it does so for ever */
     bool cr_lingers;    /* CR and HR take a random while to clear */
     unsigned auto_step; /* percentage of status reads after which the device gets on */
+    bool edges;         /* IS takes note of changes only */
+    bool messages;      /* interrupts are messages, one for each bit of IS that is set: the driver clears irq */
+    bool racing;        /* ... and writes that acknowledge interrupts */
     uint32_t rng;
     /* What happened. */
     uint64_t n_fetched, n_completed, n_errors, n_bad_registers;

@@ -246,6 +246,12 @@ void fake_guest_pci_write(struct fake_host *f, struct dvi_bdf bdf, unsigned offs
 
 /* --- set-up --- */
 
+static bool interrupt_pending(void *ctx) {
+    struct fake_host *f = ctx;
+    f->pending_rng = f->pending_rng * 1664525 + 1013904223;
+    return (f->pending_rng >> 16) % 100 < f->pending;
+}
+
 static uint64_t now_us(void *ctx) {
     struct fake_host *f = ctx;
     return f->now_us += f->us_per_look;
@@ -286,6 +292,7 @@ void fake_host_reset(struct fake_host *f) {
     f->us_per_look = 10;
     f->quiet = true;
     f->host = (struct dvi_host){.ctx = f,
+                                .slice_sectors = UINT16_MAX,
                                 .gmem_read = gmem_read,
                                 .gmem_write = gmem_write,
                                 .gmem_borrow = gmem_borrow,
@@ -298,6 +305,7 @@ void fake_host_reset(struct fake_host *f) {
                                 .mmio_trap = mmio_trap,
                                 .mmio_move = mmio_move,
                                 .pci_trap = pci_trap,
+                                .interrupt_pending = interrupt_pending,
                                 .now_us = now_us,
                                 .log = log_line};
     fake_ports_install(&f->host);

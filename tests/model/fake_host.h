@@ -61,10 +61,12 @@ struct fake_host {
     unsigned n_fns;
     struct fake_trap trap[FAKE_MAX_TRAPS], pio[FAKE_MAX_TRAPS];
     uint64_t now_us, us_per_look; /* every look at the clock moves it */
-    bool mutate;                  /* gmem_read changes each byte after reading it: a second read gets rubbish */
-    bool quiet;                   /* do not print log lines */
-    uint64_t untrappable_base;    /* mmio_move and mmio_trap refuse this place; 0: none */
-    uint16_t untrappable_port;    /* the same for ports */
+    unsigned pending;             /* percentage of times that an interrupt waits when the mediator asks */
+    uint32_t pending_rng;
+    bool mutate;               /* gmem_read changes each byte after reading it: a second read gets rubbish */
+    bool quiet;                /* do not print log lines */
+    uint64_t untrappable_base; /* mmio_move and mmio_trap refuse this place; 0: none */
+    uint16_t untrappable_port; /* the same for ports */
     unsigned n_device_reads, n_device_writes, n_pci_reads, n_logs;
     char last_log[256];
 };

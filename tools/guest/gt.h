@@ -31,6 +31,7 @@ int gt_vecreg(int argc, char **argv);
 int gt_mwrite(int argc, char **argv);
 int gt_kexec_load(int argc, char **argv);
 int gt_kexec_go(int argc, char **argv);
+int gt_ticks(int argc, char **argv);
 int gt_peek(int argc, char **argv);
 int gt_user(int argc, char **argv);
 int gt_rdmsr(int argc, char **argv);

@@ -55,6 +55,7 @@ static const struct {
     {"mwrite", gt_mwrite, 2, "FILE N_RECORDS"},
     {"kexec-load", gt_kexec_load, 3, "KERNEL INITRD COMMANDLINE"},
     {"kexec-go", gt_kexec_go, 0, ""},
+    {"ticks", gt_ticks, 2, "DEVICE N_TIMES"},
     {"peek", gt_peek, 2, "PHYSICAL_ADDRESS N_BYTES"},
     {"user", gt_user, 1, "SHELL_COMMAND"},
     {"rdmsr", gt_rdmsr, 1, "NUMBER"},

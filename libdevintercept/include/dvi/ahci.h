@@ -15,6 +15,8 @@
  *   - PxFB reaches the device when FRE goes from 0 to 1, and FRE stays 0 if the address is refused;
  *   - a command that needs several transfers keeps its bit in PxCI or PxSACT until the last; interrupts of the earlier
  *     ones are spurious;
+ *   - while data that has arrived is being decrypted, its command keeps its bit, PxIS does not show the end of
+ * commands, and acknowledging that has no effect: the interrupt stays, or comes again, until all is decrypted;
  *   - IDENTIFY DEVICE data does not offer what would be refused (security, trusted computing, microcode, HPA, SCT);
  *   - after a link reset or a change of device, commands with user data fail until IDENTIFY DEVICE was read.
  *
@@ -41,17 +43,16 @@ struct dvi_ahci_config {
 
 /* One command slot. All fields [L]. */
 struct dvi_ahci_slot {
-    gpa_t header;                              /* the guest's command header */
-    struct dvi_prds prds;                      /* its descriptors */
-    uint64_t lba;                              /* of the first sector not issued yet */
-    uint32_t n_sectors;                        /* not issued yet */
-    uint32_t flags;                            /* of our command header: A W R C */
-    uint32_t prdbc;                            /* bytes transferred by the parts that are done */
-    uint32_t part_sectors;                     /* of the part in flight, as are the rest */
-    uint64_t unit;                             /* number of its first sector within its range */
-    const struct dvi_blk_transform *transform; /* encrypted range, else NULL */
-    uint16_t n_bounced;                        /* pages of the pool it holds */
-    uint8_t kind;                              /* enum acs_kind */
+    gpa_t header;         /* the guest's command header */
+    struct dvi_prds prds; /* its descriptors */
+    uint64_t lba;         /* of the first sector not issued yet */
+    uint32_t n_sectors;   /* not issued yet */
+    uint32_t flags;       /* of our command header: A W R C */
+    uint32_t prdbc;       /* bytes transferred by the parts that are done */
+    struct dvi_run run;   /* the part in flight */
+    uint16_t n_bounced;   /* pages of the pool it holds */
+    uint16_t n_filled;    /* the guest's descriptors behind those of the pool */
+    uint8_t kind;         /* enum acs_kind */
     uint8_t fis[20];
 };
 
@@ -63,10 +64,12 @@ struct dvi_ahci_port {
     unsigned number;  /* [I] */
     uint64_t clb, fb; /* the guest's PxCLB and PxFB */
     uint32_t issued;  /* slots whose bit the guest set in PxCI and that are not complete */
-    uint32_t waiting; /* of these: not given to the device, for want of bounce memory */
+    uint32_t waiting; /* of these: not given to the device, for want of bounce memory or time */
     uint32_t queued;  /* of these: NCQ */
     uint32_t halted;  /* of these: between two parts when an error stopped the port, or the guest did */
     uint32_t refused; /* of these: replaced by NOP */
+    uint32_t arrived; /* of these: the device has done the part, and its data is being decrypted */
+    unsigned turn;    /* the slot among them that comes first */
     uint32_t sact;    /* PxSACT as the guest sees it */
     bool st;          /* the guest set ST, and the device has it */
     bool taken;       /* dvi_ahci_release has to give it back, with what firmware had in it: */
@@ -95,7 +98,8 @@ struct dvi_ahci {
     uint32_t cap, pi;                       /* [I] as firmware left them */
     uint32_t slots;                         /* [I] bit per slot that exists */
     struct dvi_pool pool;
-    uint32_t waiting;  /* [L] bit per port with slots that wait */
+    struct dvi_slice slice; /* [L] */
+    uint32_t waiting;       /* [L] bit per port with slots that wait */
     uint32_t stopping; /* [L] bit per port that is stopping: ST was cleared, but memory of its commands may be in use */
     struct dvi_disk_stats stats; /* [L] */
     struct dvi_ahci_port port[DVI_AHCI_N_PORTS];
@@ -107,7 +111,7 @@ struct dvi_ahci {
  *   - ahci: the caller's, for as long as the traps live; its contents before do not matter
  *   - config: copied
  * 0, or
- *   - DVI_E_CONFIG: pool_bytes, or the function has no ABAR;
+ *   - DVI_E_CONFIG: pool_bytes, host->slice_sectors, or the function has no ABAR;
  *   - DVI_E_NOMEM: dma_alloc gave nothing;
  *   - DVI_E_DEVICE: a port did not stop, and the guest MUST NOT be started with this controller;
  *   - or what host->mmio_trap and host->pci_trap say.

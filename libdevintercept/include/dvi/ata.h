@@ -59,14 +59,12 @@ struct dvi_ata_channel {
     uint8_t phase;          /* enum ata_phase */
     uint8_t kind;           /* enum acs_kind: of the command in progress, as are the rest: */
     bool dma;               /* the guest may start the bus master for it */
-    struct dvi_ata_device *on;                 /* whose it is */
-    uint8_t out[20];                           /* as the device got it, or will get its next part */
-    uint64_t lba;                              /* of the next sector */
-    uint32_t n_sectors;                        /* from there on */
-    uint32_t part_sectors;                     /* of the DMA part in flight, as are the next three */
-    uint64_t unit;                             /* number of its first sector within its range */
-    const struct dvi_blk_transform *transform; /* encrypted range, else NULL */
-    uint32_t n_bounced;                        /* pages of the pool it holds */
+    struct dvi_ata_device *on; /* whose it is */
+    uint8_t out[20];           /* as the device got it, or will get its next part */
+    uint64_t lba;              /* of the next sector */
+    uint32_t n_sectors;        /* from there on */
+    struct dvi_run run;        /* the DMA part in flight */
+    uint32_t n_bounced;        /* pages of the pool it holds */
     struct dvi_prds prds;
     uint8_t sector[DVI_UNIT_BYTES]; /* one on its way through the data register */
     uint32_t n_used;                /* bytes of it the guest has read or written */
@@ -103,7 +101,7 @@ struct dvi_ata {
  *   - ata: the caller's, for as long as the traps live; its contents before do not matter
  *   - config: copied
  * 0, or
- *   - DVI_E_CONFIG: no registers where they should be;
+ *   - DVI_E_CONFIG: host->slice_sectors, or no registers where they should be;
  *   - DVI_E_NOMEM: dma_alloc gave nothing that the controller, which knows 32 bits, can reach;
  *   - DVI_E_DEVICE: a command is in progress and does not end;
  *   - or what host->pio_trap and host->pci_trap say.

@@ -52,6 +52,21 @@ struct dvi_prds {
     uint64_t addr; /* ... from here on */
 };
 
+/* A run of sectors, and how far it was encrypted or decrypted. */
+struct dvi_run {
+    const struct dvi_blk_transform *transform; /* NULL: they stay as they are */
+    uint64_t unit;                             /* number of the first within its range */
+    uint32_t n_sectors, n_done;
+    uint32_t prd, offset; /* where the data of the next one is: descriptor, bytes into it */
+};
+
+/* What the processor that holds a controller's lock may encrypt or decrypt in this exit. */
+struct dvi_slice {
+    const struct vmm_lock *lock;
+    uint32_t left; /* sectors */
+    bool last;     /* and no more after them */
+};
+
 /* Bounce memory in pages. */
 #define DVI_POOL_MAX_BYTES (16u << 20)
 struct dvi_pool {

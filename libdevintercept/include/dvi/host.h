@@ -26,8 +26,14 @@ struct dvi_bdf {
 /* Called for each trapped access. cookie: as registered. The handler answers as enum vmm_verdict says. */
 typedef enum vmm_verdict dvi_trap_fn(void *cookie, struct vmm_access *access);
 
+#define DVI_SLICE_MIN 16u
+
 struct dvi_host {
     void *ctx; /* first argument of every function below */
+
+    /* Sectors of 512 bytes that a processor may encrypt or decrypt before it looks at what else there is to do: at
+     * least DVI_SLICE_MIN. */
+    uint32_t slice_sectors;
 
     /* Guest memory. A copy is taken, so that what was checked is what is used: read each field once, check the copy,
      * use the copy. Both fail as a whole with DVI_E_RANGE when any byte is not ordinary guest RAM. */
@@ -71,6 +77,8 @@ struct dvi_host {
     /* Every configuration access to this function, by port CF8/CFC and by ECAM alike. */
     int (*pci_trap)(void *ctx, struct dvi_bdf bdf, dvi_trap_fn *handler, void *cookie);
 
+    /* True if this processor has an interrupt to deliver to the guest, or if that cannot be told. */
+    bool (*interrupt_pending)(void *ctx);
     /* Microseconds since some fixed moment; monotonic. */
     uint64_t (*now_us)(void *ctx);
     /* One line, printf-like with %s %d %u %x %lx %lu %c only; no newline at the end. Never a secret. */

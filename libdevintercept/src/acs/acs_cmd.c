@@ -150,6 +150,15 @@ bool acs_trim_ok(const uint8_t *blocks, uint32_t n_bytes, const struct dvi_polic
     return true;
 }
 
+void acs_count(struct dvi_disk_stats *stats, enum acs_kind kind) {
+    if (kind == ACS_READ)
+        stats->reads++;
+    else if (kind == ACS_WRITE)
+        stats->writes++;
+    else
+        stats->passed++;
+}
+
 bool acs_allowed(const struct dvi_disk_id *id, const struct dvi_policy *policy, const struct acs_cmd *cmd) {
     if (id->sector_bytes < DVI_UNIT_BYTES || (policy && id->sector_bytes != DVI_UNIT_BYTES)) return false;
     return cmd->kind == ACS_TRIM || acs_range_ok(policy, cmd->kind, cmd->lba, cmd->n_sectors);

@@ -65,6 +65,9 @@ bool acs_trim_ok(const uint8_t *blocks, uint32_t n_bytes, const struct dvi_polic
 /* True if the policy allows the command on all of its sectors. policy NULL: all is clear. MUST: n_sectors >= 1. */
 bool acs_range_ok(const struct dvi_policy *policy, enum acs_kind kind, uint64_t lba, uint64_t n_sectors);
 
+/* Count a command that was accepted. */
+void acs_count(struct dvi_disk_stats *stats, enum acs_kind kind);
+
 /* May user data of the disk be touched so? For commands with an LBA, and ACS_TRIM, whose ranges are asked apart. */
 bool acs_allowed(const struct dvi_disk_id *id, const struct dvi_policy *policy, const struct acs_cmd *cmd);
 

@@ -97,6 +97,7 @@ int dvi_ahci_init(struct dvi_ahci *a, const struct dvi_host *host, struct dvi_bd
                   const struct dvi_ahci_config *config) {
     memset(a, 0, sizeof *a);
     a->host = host;
+    a->slice.lock = &a->lock;
     a->config = *config;
     a->bdf = bdf;
     if (config->pool_bytes < DVI_AHCI_MIN_POOL || config->pool_bytes > DVI_AHCI_MAX_POOL) return DVI_E_CONFIG;

@@ -75,9 +75,10 @@ static const uint8_t nop[FIS_H2D_BYTES] = {
 /* Let the device refuse it. */
 static void refuse(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
     struct dvi_ahci_slot *s = &p->slot[slot];
+    unbounce(a, p, slot);
     s->kind = ACS_REFUSE;
-    s->n_sectors = s->part_sectors = 0;
-    s->transform = NULL;
+    s->n_sectors = 0;
+    s->run = (struct dvi_run){0};
     p->refused |= bit(slot);
     a->stats.refused++;
     ahci_table_set(p, slot, nop, 0, 0);
@@ -126,12 +127,7 @@ static void fetch(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
         refuse(a, p, slot);
         return;
     }
-    if (cmd.kind == ACS_READ)
-        a->stats.reads++;
-    else if (cmd.kind == ACS_WRITE)
-        a->stats.writes++;
-    else
-        a->stats.passed++;
+    acs_count(&a->stats, cmd.kind);
     if (cmd.queued) a->stats.queued++;
 }
 
@@ -147,19 +143,20 @@ static bool pool_ready(const struct dvi_ahci *a, bool first_in_line, uint32_t n_
     return *out_pages <= a->pool.n_free;
 }
 
-static struct data_run run_of(const struct dvi_ahci_slot *s) {
-    return (struct data_run){.transform = s->transform, .unit = s->unit, .n_sectors = s->part_sectors};
+/* Encrypt the part into bounce memory. Where that has to stop, the part ends: the device's interrupt for it is when the
+ * guest looks again. Returns the number of descriptors for the device; 0: not all of it is RAM. */
+static uint32_t encrypt(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
+    struct dvi_run *run = &p->slot[slot].run;
+    bounce(a, p, slot, run->n_sectors * DVI_UNIT_BYTES);
+    if (!data_transform(a->host, &a->pool, ahci_prdt(p, slot), run, &a->slice)) return 0;
+    a->stats.sectors_encrypted += run->n_done;
+    run->n_sectors = run->n_done;
+    return data_pool_cut(ahci_prdt(p, slot), run->n_sectors);
 }
 
-static bool encrypt(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
-    struct data_run run = run_of(&p->slot[slot]);
-    bounce(a, p, slot, run.n_sectors * DVI_UNIT_BYTES);
-    if (!data_encrypt(a->host, &a->pool, ahci_prdt(p, slot), &run)) {
-        unbounce(a, p, slot);
-        return false;
-    }
-    a->stats.sectors_encrypted += run.n_sectors;
-    return true;
+/* Something else of the port will make the guest look again. */
+static bool others_under_way(const struct dvi_ahci_port *p, unsigned slot) {
+    return (p->issued & ~(p->waiting | p->halted | bit(slot))) != 0;
 }
 
 static enum prepared prepare_data(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot, bool first_in_line) {
@@ -169,26 +166,30 @@ static enum prepared prepare_data(struct dvi_ahci *a, struct dvi_ahci_port *p, u
     if (p->policy) span = dvi_policy_lookup(p->policy, s->lba, s->n_sectors);
     if (span.action == DVI_ENCRYPT && !span.transform) return REFUSED;
     uint32_t n = (uint32_t)span.n_sectors, n_pages;
-    s->transform = span.action == DVI_ENCRYPT ? span.transform : NULL;
-    s->unit = span.unit;
-    bool bounced = s->transform && s->kind == ACS_WRITE;
-    if (s->transform && n > DATA_PART_SECTORS) n = DATA_PART_SECTORS;
+    bool encrypted = span.action == DVI_ENCRYPT, bounced = encrypted && s->kind == ACS_WRITE;
+    if (encrypted && n > DATA_PART_SECTORS) n = DATA_PART_SECTORS;
+    if (bounced && !data_may_go_on(a->host, &a->slice)) {
+        if (others_under_way(p, slot)) return WAIT;
+        a->slice.left = DVI_SLICE_MIN;
+    }
     if (bounced && !pool_ready(a, first_in_line, n, &n_pages)) return WAIT;
     if (bounced && n > n_pages * DATA_PAGE_SECTORS) n = n_pages * DATA_PAGE_SECTORS;
 
-    struct data_filled filled;
+    struct data_filled filled = data_rest(ahci_prdt(p, slot), &s->run, s->n_filled);
     uint64_t n_bytes = (uint64_t)n * p->id.sector_bytes;
+    if (filled.n_bytes > (bounced ? n_bytes : 0)) return REFUSED; /* the policy is another than a part ago */
     if (!fill(a, p, slot, bounced ? DATA_BOUNCE_PRDS : 0, n_bytes, &filled)) return REFUSED;
     /* The table is cut where sectors of 512 bytes end. */
     if (filled.n_bytes < n_bytes && p->id.sector_bytes != DVI_UNIT_BYTES) return REFUSED;
-    s->part_sectors = (uint32_t)(filled.n_bytes / p->id.sector_bytes);
-    if (bounced && !encrypt(a, p, slot)) return REFUSED;
-    if (s->transform && !bounced && !data_is_ram(a->host, ahci_prdt(p, slot), filled.n_prds)) return REFUSED;
+    s->run = data_run(&span, (uint32_t)(filled.n_bytes / p->id.sector_bytes), bounced);
+    s->n_filled = bounced ? (uint16_t)filled.n_prds : 0;
+    if (bounced && !(filled.n_prds = encrypt(a, p, slot))) return REFUSED;
+    if (encrypted && !bounced && !data_is_ram(a->host, ahci_prdt(p, slot), filled.n_prds)) return REFUSED;
 
-    acs_set_range(s->fis, s->lba, s->part_sectors);
-    s->lba += s->part_sectors;
-    s->n_sectors -= s->part_sectors;
-    ahci_table_set(p, slot, s->fis, s->flags, bounced ? s->n_bounced : filled.n_prds);
+    acs_set_range(s->fis, s->lba, s->run.n_sectors);
+    s->lba += s->run.n_sectors;
+    s->n_sectors -= s->run.n_sectors;
+    ahci_table_set(p, slot, s->fis, s->flags, filled.n_prds);
     return READY;
 }
 
@@ -196,16 +197,14 @@ static enum prepared prepare_data(struct dvi_ahci *a, struct dvi_ahci_port *p, u
 static enum prepared prepare_trim(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot, bool first_in_line) {
     struct dvi_ahci_slot *s = &p->slot[slot];
     uint32_t n_bytes = s->n_sectors * DVI_UNIT_BYTES, n_pages;
-    struct data_filled filled;
+    struct data_filled filled = {0};
     if (!pool_ready(a, first_in_line, s->n_sectors, &n_pages)) return WAIT;
     if (!fill(a, p, slot, DATA_BOUNCE_PRDS, n_bytes, &filled)) return REFUSED;
     bounce(a, p, slot, n_bytes);
     uint8_t *blocks = data_pool_page(&a->pool, ahci_prdt(p, slot), 0);
     if (!data_copy(a->host, ahci_prdt(p, slot), DATA_BOUNCE_PRDS, blocks, n_bytes, false) ||
-        !acs_trim_ok(blocks, n_bytes, p->policy)) {
-        unbounce(a, p, slot);
+        !acs_trim_ok(blocks, n_bytes, p->policy))
         return REFUSED;
-    }
     s->n_sectors = 0;
     ahci_table_set(p, slot, s->fis, s->flags, s->n_bounced);
     return READY;
@@ -213,7 +212,7 @@ static enum prepared prepare_trim(struct dvi_ahci *a, struct dvi_ahci_port *p, u
 
 /* What the disk says of itself goes through our memory: the guest could forge it in its own. */
 static enum prepared prepare_identify(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
-    struct data_filled filled;
+    struct data_filled filled = {0};
     if (!fill(a, p, slot, 1, ATA_ID_BYTES, &filled)) return REFUSED;
     ahci_table_sector(p, slot, p->slot[slot].fis);
     return READY;
@@ -278,7 +277,8 @@ static bool retry(struct dvi_ahci *a, struct dvi_ahci_port *p) {
 
 static void retry_all(struct dvi_ahci *a) {
     FOR_EACH_BIT(n, a->waiting) {
-        if (a->port[n].st && !retry(a, &a->port[n])) return;
+        /* Not for want of time, which another port may have a right to, but of memory: it comes first. */
+        if (a->port[n].st && !retry(a, &a->port[n]) && data_may_go_on(a->host, &a->slice)) return;
     }
 }
 
@@ -302,24 +302,39 @@ static void finish_identify(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigne
     a->stats.bytes_bounced += sizeof data;
 }
 
-static void decrypt(struct dvi_ahci *a, const struct dvi_ahci_port *p, unsigned slot) {
-    struct data_run run = run_of(&p->slot[slot]);
-    data_decrypt(a->host, ahci_prdt(p, slot), &run);
-    a->stats.sectors_decrypted += run.n_sectors;
+/* Slots whose part is still with the device. */
+static uint32_t on_device(const struct dvi_ahci_port *p) { return p->issued & ~(p->waiting | p->halted | p->arrived); }
+
+/* Take note of what the device has done. */
+static void receive(const struct dvi_ahci *a, struct dvi_ahci_port *p) {
+    uint32_t slots = on_device(p);
+    if (!slots) return;
+    uint32_t ci = ahci_rd(a, p->regs + AHCI_PxCI);
+    uint32_t sact = slots & p->queued ? ahci_rd(a, p->regs + AHCI_PxSACT) : 0;
+    p->arrived |= slots & ~ci & ~(p->queued & (sact | p->refused));
 }
 
-/* The device has done a part. True if there is another. */
+/* Get on with decrypting. True if the data of the slot is the guest's now. */
+static bool decrypt(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
+    struct dvi_run *run = &p->slot[slot].run;
+    if (p->slot[slot].kind != ACS_READ || !run->transform) return true;
+    uint32_t before = run->n_done;
+    bool gone = !data_transform(a->host, NULL, ahci_prdt(p, slot), run, &a->slice); /* RAM once, and now it is not */
+    a->stats.sectors_decrypted += run->n_done - before;
+    return gone || run->n_done == run->n_sectors;
+}
+
+/* A part is done, and its data where it belongs. True if there is another. */
 static bool finish(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
     struct dvi_ahci_slot *s = &p->slot[slot];
     bool queued = p->queued & bit(slot);
     uint32_t n_bytes = ahci_table_prdbc(p, slot);
     s->prdbc += n_bytes;
     unbounce(a, p, slot);
-    if (!queued && s->n_sectors > 0 && n_bytes < s->part_sectors * p->id.sector_bytes) {
+    if (!queued && s->n_sectors > 0 && n_bytes < s->run.n_sectors * p->id.sector_bytes) {
         refuse(a, p, slot); /* what came after would leave a gap, and to stop here would be silent for most drivers */
         return true;
     }
-    if (s->kind == ACS_READ && s->transform) decrypt(a, p, slot);
     if (s->kind == ACS_IDENTIFY) finish_identify(a, p, slot);
     if (s->n_sectors > 0) return true;
 
@@ -331,14 +346,48 @@ static bool finish(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
     return false;
 }
 
-bool ahci_poll(struct dvi_ahci *a, struct dvi_ahci_port *p, bool go_on) {
-    uint32_t on_device = p->issued & ~(p->waiting | p->halted);
-    if (!p->st || !on_device) return false;
-    uint32_t ci = ahci_rd(a, p->regs + AHCI_PxCI);
-    uint32_t sact = on_device & p->queued ? ahci_rd(a, p->regs + AHCI_PxSACT) : 0;
-    uint32_t done = on_device & ~ci & ~(p->queued & (sact | p->refused));
+/* Something will make the guest look at the port again: the device's interrupt for what has arrived, or the next one.
+ * Not so if it was acknowledged between the arrival and our taking note. Who has no interrupts looks by itself. */
+static bool will_look_again(const struct dvi_ahci *a, const struct dvi_ahci_port *p) {
+    uint32_t enabled = ahci_rd(a, p->regs + AHCI_PxIE) & AHCI_PxIS_DONE;
+    return !enabled || on_device(p) || (ahci_rd(a, p->regs + AHCI_PxIS) & enabled);
+}
+
+/* Decrypt and finish what has arrived, in turn. Returns the slots that have a further part. */
+static uint32_t finish_arrived(struct dvi_ahci *a, struct dvi_ahci_port *p) {
     uint32_t more = 0;
-    FOR_EACH_BIT(slot, done) set_bit(&more, slot, finish(a, p, slot));
+    while (p->arrived) {
+        p->turn = next_bit(p->arrived, p->turn);
+        if (decrypt(a, p, p->turn)) {
+            p->arrived &= ~bit(p->turn);
+            set_bit(&more, p->turn, finish(a, p, p->turn));
+        } else if (will_look_again(a, p)) {
+            break;
+        } else {
+            a->slice.left = DATA_PART_SECTORS;
+        }
+    }
+    return more;
+}
+
+void ahci_remind(const struct dvi_ahci *a, const struct dvi_ahci_port *p) {
+    if (!p->arrived) return;
+    uint32_t ie = ahci_rd(a, p->regs + AHCI_PxIE);
+    ahci_wr(a, p->regs + AHCI_PxIE, 0);
+    ahci_wr(a, p->regs + AHCI_PxIE, ie);
+}
+
+uint32_t ahci_acknowledge(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t bits) {
+    if (p->st) receive(a, p);
+    ahci_remind(a, p);
+    return p->arrived ? bits & ~AHCI_PxIS_DONE : bits;
+}
+
+bool ahci_poll(struct dvi_ahci *a, struct dvi_ahci_port *p, bool go_on) {
+    if (!p->st) return false;
+    receive(a, p);
+    if (!p->arrived && !a->waiting) return false;
+    uint32_t more = finish_arrived(a, p);
 
     /* After an error the port does nothing until the guest has stopped it, and all that is in it is lost then. */
     if (more && (!go_on || (ahci_rd(a, p->regs + AHCI_PxTFD) & ATA_STATUS_ERR))) {
@@ -350,11 +399,12 @@ bool ahci_poll(struct dvi_ahci *a, struct dvi_ahci_port *p, bool go_on) {
     for (uint32_t left = more; left; left &= left - 1) a->stats.parts++;
     if (more) start(a, p, more, true);
     retry_all(a);
-    return hide;
+    return hide || p->arrived;
 }
 
 void ahci_stop(struct dvi_ahci *a, struct dvi_ahci_port *p) {
     p->st = false;
+    p->arrived = 0;
     set_bit(&a->stopping, p->number, true);
 }
 
@@ -363,7 +413,7 @@ void ahci_forget(struct dvi_ahci *a, struct dvi_ahci_port *p) {
         unbounce(a, p, slot);
         ahci_table_set(p, slot, nop, 0, 0); /* whatever the device still makes of its bit in PxCI */
     }
-    p->issued = p->waiting = p->halted = p->queued = p->refused = p->sact = 0;
+    p->issued = p->waiting = p->halted = p->queued = p->refused = p->arrived = p->sact = 0;
     p->st = false;
     set_bit(&a->waiting, p->number, false);
     set_bit(&a->stopping, p->number, false);

@@ -15,7 +15,7 @@ static uint32_t read_ci(struct dvi_ahci *a, struct dvi_ahci_port *p) {
 static uint32_t read_port_is(struct dvi_ahci *a, struct dvi_ahci_port *p) {
     /* Before the poll: what it shows complete, the poll finds complete. */
     uint32_t is = ahci_rd(a, p->regs + AHCI_PxIS);
-    if (is && ahci_poll(a, p, true)) is &= ~AHCI_PxIS_DONE;
+    if ((is || p->arrived) && ahci_poll(a, p, true)) is &= ~AHCI_PxIS_DONE;
     if (is & (AHCI_PxIS_PCS | AHCI_PxIS_PRCS)) p->known = false;
     return is;
 }
@@ -24,7 +24,8 @@ static uint32_t read_tfd(struct dvi_ahci *a, struct dvi_ahci_port *p) {
     uint32_t tfd = ahci_rd(a, p->regs + AHCI_PxTFD);
     if (!p->issued || (tfd & (ATA_STATUS_BSY | ATA_STATUS_DRQ))) return tfd;
     (void)ahci_poll(a, p, true);
-    return ahci_rd(a, p->regs + AHCI_PxTFD); /* the next part may have made it busy */
+    tfd = ahci_rd(a, p->regs + AHCI_PxTFD); /* the next part may have made it busy */
+    return p->arrived & ~p->queued ? tfd | ATA_STATUS_BSY : tfd;
 }
 
 static uint32_t read_port(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t reg) {
@@ -132,7 +133,7 @@ static void write_port(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t reg
     case AHCI_PxCI:
         if (p->st) ahci_issue(a, p, value);
         return;
-    case AHCI_PxIS:
+    case AHCI_PxIS: ahci_wr(a, p->regs + reg, ahci_acknowledge(a, p, value)); return;
     case AHCI_PxIE:
     case AHCI_PxSNTF:
     case AHCI_PxDEVSLP: ahci_wr(a, p->regs + reg, value); return;
@@ -164,6 +165,12 @@ static void reset_done(struct dvi_ahci *a) {
     }
 }
 
+/* Any part of it. */
+static void write_is(const struct dvi_ahci *a, uint32_t reg, unsigned n_bytes, uint32_t value) {
+    a->host->mmio_write(a->host->ctx, hpa(a->abar + reg), n_bytes, value);
+    FOR_EACH_BIT(n, value << 8 * (reg & 3) & a->pi) ahci_remind(a, &a->port[n]);
+}
+
 static void write_reg(struct dvi_ahci *a, uint32_t reg, uint32_t value) {
     struct dvi_ahci_port *p = port_at(a, reg);
     if (a->resetting) return;
@@ -173,7 +180,7 @@ static void write_reg(struct dvi_ahci *a, uint32_t reg, uint32_t value) {
     }
     switch (reg) {
     case AHCI_GHC: write_ghc(a, value); break;
-    case AHCI_IS:
+    case AHCI_IS: write_is(a, reg, 4, value); break;
     case AHCI_BOHC: ahci_wr(a, reg, value); break;
     default: a->stats.bad_registers++; break;
     }
@@ -184,10 +191,17 @@ static void write_narrow(struct dvi_ahci *a, uint32_t reg, unsigned n_bytes, uin
     struct dvi_ahci_port *p = port_at(a, reg);
     uint64_t r = (p ? reg - p->regs : reg) & ~UINT64_C(3);
     bool harmless = p ? r == AHCI_PxIS || r == AHCI_PxIE || r == AHCI_PxSNTF : r == AHCI_IS;
-    if (harmless && !a->resetting)
-        a->host->mmio_write(a->host->ctx, hpa(a->abar + reg), n_bytes, value);
-    else
+    uint32_t low = 8 * (reg & 3);
+    if (!harmless || a->resetting) {
         a->stats.bad_registers++;
+        return;
+    }
+    if (!p) {
+        write_is(a, reg, n_bytes, (uint32_t)value);
+        return;
+    }
+    if (r == AHCI_PxIS) value = ahci_acknowledge(a, p, (uint32_t)value << low) >> low;
+    a->host->mmio_write(a->host->ctx, hpa(a->abar + reg), n_bytes, value);
 }
 
 /* --- the trap --- */
@@ -215,7 +229,9 @@ enum vmm_verdict ahci_on_mmio(void *cookie, struct vmm_access *access) {
     struct dvi_ahci *a = cookie;
     enum vmm_verdict verdict = VMM_HANDLED;
 
+    bool waited = vmm_lock_is_held(&a->lock);
     vmm_lock(&a->lock);
+    data_slice_begin(a->host, &a->slice, waited);
     uint64_t reg64 = access->addr - a->abar;
     uint32_t reg = (uint32_t)reg64;
     if (!a->decoding || reg64 >= a->abar_bytes || access->n_bytes > a->abar_bytes - reg64) {

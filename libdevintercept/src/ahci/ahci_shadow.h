@@ -8,6 +8,7 @@
 #define DVI_AHCI_SHADOW_H
 
 #include "../data/data.h"
+#include "../masks.h"
 #include "ahci_parse.h"
 
 #define AHCI_SHADOW_RFIS     0x400u
@@ -16,16 +17,6 @@
 #define AHCI_TABLE_BYTES     0x2000u
 
 _Static_assert(AHCI_CMDTBL_PRDT + DATA_TABLE_BYTES == AHCI_TABLE_BYTES, "a table fills two pages");
-
-/* --- masks --- */
-
-/* Nests only across functions. */
-#define FOR_EACH_BIT(i, mask)                                                                                          \
-    for (uint32_t rest_ = (mask), i = 0; rest_ && (i = (uint32_t)__builtin_ctz(rest_), true); rest_ &= rest_ - 1)
-
-static inline uint32_t bit(unsigned n) { return UINT32_C(1) << n; }
-
-static inline void set_bit(uint32_t *mask, unsigned n, bool value) { *mask = value ? *mask | bit(n) : *mask & ~bit(n); }
 
 /* --- registers --- */
 
@@ -63,9 +54,18 @@ uint32_t ahci_table_prdbc(const struct dvi_ahci_port *p, unsigned slot);
 /* The guest set these bits in PxCI. */
 void ahci_issue(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t slots);
 
-/* Notice what the device has completed; finish it for the guest. go_on: start what comes after. True if the port's only
- * command has a further part, and the interrupt status that the part before it caused was cleared. */
+/* Notice what the device has completed; decrypt it, as far as this exit may; finish it for the guest. go_on: start what
+ * comes after. True if PxIS must not show the end of commands: not all of it is decrypted, or the port's only command
+ * has a further part. */
 bool ahci_poll(struct dvi_ahci *a, struct dvi_ahci_port *p, bool go_on);
+
+/* The guest acknowledges these bits of PxIS. Returns those that it may: what has ended but is not decrypted is the
+ * device's to interrupt for, again and again. */
+uint32_t ahci_acknowledge(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t bits) VMM_MUST_CHECK;
+
+/* The guest may be through with an interrupt, and not all of its data is decrypted: let the device give it again. By
+ * the level of PxIS & PxIE it does so anyway; one that looks at edges only, or sends messages, sees an edge here. */
+void ahci_remind(const struct dvi_ahci *a, const struct dvi_ahci_port *p);
 
 /* ST was cleared: what was issued is lost, but its memory is in use until the device has stopped. */
 void ahci_stop(struct dvi_ahci *a, struct dvi_ahci_port *p);

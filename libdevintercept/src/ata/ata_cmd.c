@@ -79,15 +79,6 @@ static struct acs_cmd judge(struct dvi_ata_channel *c) {
     return cmd;
 }
 
-static void count(struct dvi_disk_stats *stats, enum acs_kind kind) {
-    if (kind == ACS_READ)
-        stats->reads++;
-    else if (kind == ACS_WRITE)
-        stats->writes++;
-    else
-        stats->passed++;
-}
-
 static enum ata_phase phase_of(const struct dvi_ata_channel *c, const struct acs_cmd *cmd) {
     bool user = cmd->kind == ACS_READ || cmd->kind == ACS_WRITE;
     if (user && cmd->dma) return PHASE_HELD;
@@ -127,7 +118,7 @@ void ata_command(struct dvi_ata_channel *c, uint8_t opcode) {
         ata_refuse(c);
         return;
     }
-    count(&c->ata->stats, cmd.kind);
+    acs_count(&c->ata->stats, cmd.kind);
     c->kind = (uint8_t)cmd.kind;
     c->dma = cmd.dma && c->bm;
     c->lba = cmd.lba;

@@ -42,22 +42,23 @@ static void run(const struct dvi_ata_channel *c, bool to_mem) {
 
 /* --- one part --- */
 
-static struct data_run run_of(const struct dvi_ata_channel *c) {
-    return (struct data_run){.transform = c->transform, .unit = c->unit, .n_sectors = c->part_sectors};
-}
-
 static void unbounce(struct dvi_ata_channel *c) {
     data_pool_free(&c->pool, c->table, c->n_bounced);
     c->n_bounced = 0;
 }
 
+/* A part of an encrypted range is not larger than a slice. */
+static bool transform(struct dvi_ata_channel *c, const struct dvi_pool *pool) {
+    struct dvi_slice slice = {.left = c->run.n_sectors};
+    return data_transform(c->ata->host, pool, c->table, &c->run, &slice);
+}
+
 static bool encrypt(struct dvi_ata_channel *c) {
-    struct data_run run = run_of(c);
-    uint32_t n_bytes = run.n_sectors * DVI_UNIT_BYTES;
+    uint32_t n_bytes = c->run.n_sectors * DVI_UNIT_BYTES;
     c->n_bounced = data_pool_take(&c->pool, c->table, n_bytes);
     c->ata->stats.bytes_bounced += n_bytes;
-    c->ata->stats.sectors_encrypted += run.n_sectors;
-    return data_encrypt(c->ata->host, &c->pool, c->table, &run);
+    c->ata->stats.sectors_encrypted += c->run.n_sectors;
+    return transform(c, &c->pool);
 }
 
 /* Choose the next part, see to its data, and let c->out say so. out_prds: descriptors. False: refused. */
@@ -66,25 +67,24 @@ static bool prepare(struct dvi_ata_channel *c, uint32_t *out_prds) {
     struct dvi_span span = {.n_sectors = c->n_sectors, .action = DVI_CLEAR};
     if (d->policy) span = dvi_policy_lookup(d->policy, c->lba, c->n_sectors);
     if (span.action == DVI_ENCRYPT && !span.transform) return false;
-    c->transform = span.action == DVI_ENCRYPT ? span.transform : NULL;
-    c->unit = span.unit;
-    bool bounced = c->transform && c->kind == ACS_WRITE;
+    bool encrypted = span.action == DVI_ENCRYPT, bounced = encrypted && c->kind == ACS_WRITE;
     uint64_t n = span.n_sectors;
-    if (c->transform && n > DATA_PART_SECTORS) n = DATA_PART_SECTORS;
+    if (encrypted && n > DATA_PART_SECTORS) n = DATA_PART_SECTORS;
+    if (encrypted && n > c->ata->host->slice_sectors) n = c->ata->host->slice_sectors;
 
-    struct data_filled filled;
+    struct data_filled filled = {0};
     uint64_t n_bytes = n * d->id.sector_bytes;
     if (!data_fill(c->ata->host, &format, &c->prds, c->table, bounced ? DATA_BOUNCE_PRDS : 0, n_bytes, &filled))
         return false;
     /* The table is cut where sectors of 512 bytes end. */
     if (filled.n_bytes < n_bytes && d->id.sector_bytes != DVI_UNIT_BYTES) return false;
-    c->part_sectors = (uint32_t)(filled.n_bytes / d->id.sector_bytes);
+    c->run = data_run(&span, (uint32_t)(filled.n_bytes / d->id.sector_bytes), bounced);
     if (bounced && !encrypt(c)) return false;
-    if (c->transform && !bounced && !data_is_ram(c->ata->host, c->table, filled.n_prds)) return false;
+    if (encrypted && !bounced && !data_is_ram(c->ata->host, c->table, filled.n_prds)) return false;
 
-    acs_set_range(c->out, c->lba, c->part_sectors);
-    c->lba += c->part_sectors;
-    c->n_sectors -= c->part_sectors;
+    acs_set_range(c->out, c->lba, c->run.n_sectors);
+    c->lba += c->run.n_sectors;
+    c->n_sectors -= c->run.n_sectors;
     *out_prds = bounced ? c->n_bounced : filled.n_prds;
     return true;
 }
@@ -108,7 +108,7 @@ static void start_part(struct dvi_ata_channel *c) {
 /* --- commands of which we know no more than where their data lies --- */
 
 static void start_pass(struct dvi_ata_channel *c) {
-    struct data_filled filled;
+    struct data_filled filled = {0};
     bool ok = data_fill(c->ata->host, &format, &c->prds, c->table, 0, DATA_ALL, &filled);
     if (!ok || c->prds.n > 0 || c->prds.left > 0) {
         c->ata->stats.bad_registers++;
@@ -142,10 +142,9 @@ void ata_dma_poll(struct dvi_ata_channel *c, bool go_on) {
     bool error;
     if (c->phase != PHASE_DMA || !is_done(c, &error)) return;
     unbounce(c);
-    if (!error && c->kind == ACS_READ && c->transform) {
-        struct data_run run = run_of(c);
-        data_decrypt(c->ata->host, c->table, &run);
-        c->ata->stats.sectors_decrypted += run.n_sectors;
+    if (!error && c->kind == ACS_READ && c->run.transform) {
+        (void)transform(c, NULL); /* it is RAM, or the device would not have been given it */
+        c->ata->stats.sectors_decrypted += c->run.n_sectors;
     }
     if (error || c->n_sectors == 0 || !go_on) {
         ata_forget(c);

@@ -33,10 +33,9 @@ static bool next_prd(const struct dvi_host *h, const struct data_format *format,
 
 bool data_fill(const struct dvi_host *h, const struct data_format *format, struct dvi_prds *prds, uint8_t *table,
                uint32_t first, uint64_t max_bytes, struct data_filled *out) {
-    uint32_t n = first; /* descriptors in use; the last one is: */
-    struct data_prd last = {0};
+    uint32_t n = first + out->n_prds; /* descriptors in use; the last one is: */
+    struct data_prd last = out->n_prds ? data_prd_get(table, n - 1) : (struct data_prd){0};
 
-    out->n_bytes = 0;
     while (out->n_bytes < max_bytes) {
         uint32_t into_sector = out->n_bytes % DVI_UNIT_BYTES;
         if (n > DATA_TABLE_FULL && into_sector == 0) break;
@@ -59,6 +58,19 @@ bool data_fill(const struct dvi_host *h, const struct data_format *format, struc
     }
     out->n_prds = n - first;
     return true;
+}
+
+struct data_filled data_rest(uint8_t *table, const struct dvi_run *run, uint32_t n_prds) {
+    struct data_filled rest = {0};
+    uint32_t offset = run->offset, end = n_prds ? DATA_BOUNCE_PRDS + n_prds : 0;
+    for (uint32_t i = run->prd; i < end; i++, offset = 0) {
+        struct data_prd prd = data_prd_get(table, i);
+        prd.addr += offset;
+        prd.n_bytes -= offset;
+        data_prd_put(table, DATA_BOUNCE_PRDS + rest.n_prds++, prd);
+        rest.n_bytes += prd.n_bytes;
+    }
+    return rest;
 }
 
 /* --- walking a table --- */
@@ -119,6 +131,7 @@ bool data_is_ram(const struct dvi_host *h, const uint8_t *table, uint32_t n_prds
 /* --- bounce memory --- */
 
 int data_pool_init(struct dvi_pool *pool, const struct dvi_host *h, size_t n_bytes) {
+    if (h->slice_sectors < DVI_SLICE_MIN) return DVI_E_CONFIG;
     pool->mem = h->dma_alloc(h->ctx, n_bytes, &pool->bus);
     if (!pool->mem) return DVI_E_NOMEM;
     pool->n_pages = pool->n_free = (uint32_t)(n_bytes / VMM_PAGE_BYTES);
@@ -162,54 +175,62 @@ void data_pool_free(struct dvi_pool *pool, const uint8_t *table, uint32_t n_page
     pool->n_free += n_pages;
 }
 
+uint32_t data_pool_cut(uint8_t *table, uint32_t n_sectors) {
+    uint32_t last = (n_sectors - 1) / DATA_PAGE_SECTORS;
+    uint64_t addr = data_prd_get(table, last).addr;
+    data_prd_put(table, last,
+                 (struct data_prd){.addr = addr, .n_bytes = (n_sectors - last * DATA_PAGE_SECTORS) * DVI_UNIT_BYTES});
+    return last + 1;
+}
+
 /* --- transforms --- */
 
-bool data_encrypt(const struct dvi_host *h, const struct dvi_pool *pool, const uint8_t *table,
-                  const struct data_run *run) {
+void data_slice_begin(const struct dvi_host *h, struct dvi_slice *slice, bool waited) {
+    slice->left = waited || slice->last ? DVI_SLICE_MIN : h->slice_sectors;
+    slice->last = waited;
+}
+
+bool data_may_go_on(const struct dvi_host *h, struct dvi_slice *slice) {
+    if (slice->left > 0) return true;
+    slice->last = slice->last || vmm_lock_is_wanted(slice->lock) || h->interrupt_pending(h->ctx);
+    if (!slice->last) slice->left = h->slice_sectors;
+    return !slice->last;
+}
+
+bool data_transform(const struct dvi_host *h, const struct dvi_pool *pool, const uint8_t *table, struct dvi_run *run,
+                    struct dvi_slice *slice) {
     const struct dvi_blk_transform *t = run->transform;
-    struct walk w = walk_from(table, DATA_BOUNCE_PRDS);
+    struct walk w = {.prd = table + run->prd * DATA_PRD_BYTES, .offset = run->offset};
     uint8_t sector[DVI_UNIT_BYTES];
 
-    for (uint32_t done = 0, n; done < run->n_sectors; done += n) {
-        uint32_t into_page = done % DATA_PAGE_SECTORS, in_a_piece;
-        uint8_t *to = data_pool_page(pool, table, done / DATA_PAGE_SECTORS) + into_page * DVI_UNIT_BYTES;
+    while (run->n_done < run->n_sectors && data_may_go_on(h, slice)) {
+        struct walk start = w;
+        uint32_t into_page = run->n_done % DATA_PAGE_SECTORS, in_a_piece;
         gpa_t at = walk_at(&w, &in_a_piece);
-        n = min_bytes(in_a_piece / DVI_UNIT_BYTES, DATA_PAGE_SECTORS - into_page);
-        n = min_bytes(n, run->n_sectors - done);
-        const void *from = sector;
+        uint32_t n = min_bytes(in_a_piece / DVI_UNIT_BYTES, run->n_sectors - run->n_done);
+        n = min_bytes(n, slice->left);
+        if (pool) n = min_bytes(n, DATA_PAGE_SECTORS - into_page);
+
+        uint8_t *from = sector;
         if (n > 0) {
             from = h->gmem_borrow(h->ctx, at, n * DVI_UNIT_BYTES);
-            walk_on(&w, n * DVI_UNIT_BYTES);
             if (!from) return false;
+            walk_on(&w, n * DVI_UNIT_BYTES);
         } else {
             n = 1;
             if (!walk_copy(h, &w, sector, sizeof sector, false)) return false;
         }
-        t->encrypt(t->ctx, run->unit + done, from, to, n);
-    }
-    return true;
-}
-
-void data_decrypt(const struct dvi_host *h, const uint8_t *table, const struct data_run *run) {
-    const struct dvi_blk_transform *t = run->transform;
-    struct walk w = walk_from(table, 0);
-    uint8_t sector[DVI_UNIT_BYTES];
-
-    for (uint32_t done = 0, n; done < run->n_sectors; done += n) {
-        uint32_t in_a_piece;
-        gpa_t at = walk_at(&w, &in_a_piece);
-        n = min_bytes(in_a_piece / DVI_UNIT_BYTES, run->n_sectors - done);
-        if (n > 0) {
-            void *here = h->gmem_borrow(h->ctx, at, n * DVI_UNIT_BYTES);
-            walk_on(&w, n * DVI_UNIT_BYTES);
-            if (!here) return;
-            t->decrypt(t->ctx, run->unit + done, here, here, n);
-            continue;
+        if (pool) {
+            uint8_t *page = data_pool_page(pool, table, run->n_done / DATA_PAGE_SECTORS);
+            t->encrypt(t->ctx, run->unit + run->n_done, from, page + into_page * DVI_UNIT_BYTES, n);
+        } else {
+            t->decrypt(t->ctx, run->unit + run->n_done, from, from, n);
+            if (from == sector && !walk_copy(h, &start, sector, sizeof sector, true)) return false;
         }
-        n = 1;
-        struct walk start = w;
-        if (!walk_copy(h, &w, sector, sizeof sector, false)) return;
-        t->decrypt(t->ctx, run->unit + done, sector, sector, 1);
-        if (!walk_copy(h, &start, sector, sizeof sector, true)) return;
+        run->n_done += n;
+        slice->left -= n;
     }
+    run->prd = (uint32_t)(w.prd - table) / DATA_PRD_BYTES;
+    run->offset = w.offset;
+    return true;
 }

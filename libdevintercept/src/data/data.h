@@ -16,7 +16,7 @@
 /* With more in use than this, a sector in the smallest possible pieces no longer fits. */
 #define DATA_TABLE_FULL (DATA_TABLE_PRDS - DVI_UNIT_BYTES / 2)
 
-/* The largest part of a command on an encrypted range: bounds the time that one exit takes. */
+/* The largest part of a command on an encrypted range, which bounds the bounce memory that it needs. */
 #define DATA_PART_SECTORS 512u
 #define DATA_PAGE_SECTORS (VMM_PAGE_BYTES / DVI_UNIT_BYTES)
 #define DATA_BOUNCE_PRDS  (DATA_PART_SECTORS / DATA_PAGE_SECTORS)
@@ -45,8 +45,8 @@ struct data_format {
 
 /* Continue to copy the guest's descriptors, checked, into the table from descriptor first on, for at most max_bytes, a
  * multiple of the sector size; fewer if the table becomes full, whole sectors then too. Adjacent ones are joined.
- * max_bytes DATA_ALL: to the end of the guest's list. False if one may not be given to a device, or if the guest's list
- * ends too early. */
+ * max_bytes DATA_ALL: to the end of the guest's list. out: what the table holds, before and after. False if one may not
+ * be given to a device, or if the guest's list ends too early. */
 struct data_filled {
     uint32_t n_prds;
     uint64_t n_bytes;
@@ -62,9 +62,13 @@ bool data_copy(const struct dvi_host *host, const uint8_t *table, uint32_t first
 /* True if all that the first n_prds descriptors name is guest RAM. */
 bool data_is_ram(const struct dvi_host *host, const uint8_t *table, uint32_t n_prds);
 
+/* Of the n_prds of the guest's descriptors behind the bounce ones, move those that the run did not come to to the
+ * beginning. Returns what they are. */
+struct data_filled data_rest(uint8_t *table, const struct dvi_run *run, uint32_t n_prds);
+
 /* --- bounce memory --- */
 
-/* 0, or DVI_E_NOMEM. n_bytes: whole pages, up to DVI_POOL_MAX_BYTES. */
+/* 0, DVI_E_NOMEM, or DVI_E_CONFIG: the host's slices are too small. n_bytes: whole pages, up to DVI_POOL_MAX_BYTES. */
 int data_pool_init(struct dvi_pool *pool, const struct dvi_host *host, size_t n_bytes) VMM_MUST_CHECK;
 
 /* Enter pages of the pool as the first descriptors of the table, n_bytes in all. Returns how many.
@@ -77,21 +81,29 @@ uint8_t *data_pool_page(const struct dvi_pool *pool, const uint8_t *table, uint3
 /* Take the pages of the first n_pages descriptors back. MUST: the device cannot read them any more. */
 void data_pool_free(struct dvi_pool *pool, const uint8_t *table, uint32_t n_pages);
 
-/* --- transforms --- */
+/* Let the table name only what n_sectors fill of its bounce pages. Returns how many descriptors. */
+uint32_t data_pool_cut(uint8_t *table, uint32_t n_sectors);
 
-/* A run of sectors of one encrypted range. */
-struct data_run {
-    const struct dvi_blk_transform *transform;
-    uint64_t unit; /* number of the first within its range */
-    uint32_t n_sectors;
-};
+/* --- transforms, in slices --- */
 
-/* Encrypt what the guest's descriptors behind the bounce ones name into the bounce pages. False: not all of it is RAM.
- */
-bool data_encrypt(const struct dvi_host *host, const struct dvi_pool *pool, const uint8_t *table,
-                  const struct data_run *run) VMM_MUST_CHECK;
+/* Begin an exit. It gets a slice, or the least there is if it has waited for the lock, or if the one before had to
+ * stop: the guest may not have had the time yet to take its interrupt. */
+void data_slice_begin(const struct dvi_host *host, struct dvi_slice *slice, bool waited);
 
-/* Decrypt where it lies. */
-void data_decrypt(const struct dvi_host *host, const uint8_t *table, const struct data_run *run);
+/* True while the exit may encrypt or decrypt: to the end of its slice, and for one more as often as nobody waits by
+ * then, neither the guest for an interrupt nor another processor for the lock. */
+bool data_may_go_on(const struct dvi_host *host, struct dvi_slice *slice);
+
+/* The first n_sectors of a span. bounced: the guest's descriptors lie behind those of the pool. */
+static inline struct dvi_run data_run(const struct dvi_span *span, uint32_t n_sectors, bool bounced) {
+    const struct dvi_blk_transform *t = span->action == DVI_ENCRYPT ? span->transform : NULL;
+    return (struct dvi_run){
+        .transform = t, .unit = span->unit, .n_sectors = n_sectors, .prd = bounced ? DATA_BOUNCE_PRDS : 0};
+}
+
+/* Get on with a run while data_may_go_on: with a pool, encrypt what the guest's descriptors name into its pages;
+ * with NULL, decrypt where it lies. False: it lies outside RAM. */
+bool data_transform(const struct dvi_host *host, const struct dvi_pool *pool, const uint8_t *table, struct dvi_run *run,
+                    struct dvi_slice *slice) VMM_MUST_CHECK;
 
 #endif

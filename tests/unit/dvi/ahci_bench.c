@@ -70,7 +70,7 @@ void bench_check_idle(struct bench *b) {
         fake_fail("pool: %u of %u pages leaked", b->a.pool.n_pages - b->a.pool.n_free, b->a.pool.n_pages);
     uint8_t raw[512];
     for (unsigned p = 0; p < BENCH_PORTS; p++)
-        for (uint32_t lba = 0; lba < BENCH_SECTORS; lba++) {
+        for (uint32_t lba = 0; lba < b->port[p].disk.n_units; lba++) {
             bench_encode(b->port[p].policy, lba, b->port[p].plain + 512 * lba, raw, 1);
             if (memcmp(raw, b->port[p].disk.data + 512 * lba, 512) != 0)
                 fake_fail("port %u: sector %u on the medium is not what the guest wrote, transformed", p, lba);
@@ -86,22 +86,25 @@ static const struct dvi_policy *policy_for(void *cookie, const struct dvi_disk_i
     for (unsigned i = 0; i < BENCH_PORTS; i++)
         if (strcmp(id->serial, b->port[i].disk.serial) == 0) {
             if (id->port != i || strcmp(id->model, "MODEL DISK") != 0) fake_fail("disk id: %s", id->model);
-            if (id->n_sectors != BENCH_SECTORS * 512 / b->port[i].disk.logical_bytes) fake_fail("disk id: size");
-            b->n_readers += bench_check_reader(id, b->port[i].disk.data, BENCH_SECTORS);
+            if (id->n_sectors != b->port[i].disk.n_units * 512 / b->port[i].disk.logical_bytes)
+                fake_fail("disk id: size");
+            b->n_readers += bench_check_reader(id, b->port[i].disk.data, (uint32_t)b->port[i].disk.n_units);
             return b->port[i].policy;
         }
     fake_fail("disk id: serial '%s'", id->serial);
 }
 
-static void set_up_port(struct bench *b, unsigned p, const struct dvi_policy *policy) {
+static void set_up_port(struct bench *b, unsigned p, const struct bench_options *o) {
     struct bench_port *port = &b->port[p];
+    const struct dvi_policy *policy = p == 0 ? o->policy : NULL;
+    uint32_t n = p == 0 && o->n_sectors ? o->n_sectors : BENCH_SECTORS;
     port->policy = policy;
     port->identified = true;
-    ata_disk_init(&port->disk, BENCH_SECTORS, p == 0 ? "QM00001" : "QM00002");
-    port->plain = malloc(BENCH_SECTORS * 512);
+    ata_disk_init(&port->disk, n, p == 0 ? "QM00001" : "QM00002");
+    port->plain = malloc((size_t)n * 512);
     if (!port->plain) fake_fail("out of memory");
-    bench_fill(b, port->plain, BENCH_SECTORS * 512);
-    bench_encode(policy, 0, port->plain, port->disk.data, BENCH_SECTORS);
+    bench_fill(b, port->plain, (size_t)n * 512);
+    bench_encode(policy, 0, port->plain, port->disk.data, n);
     ahci_model_plug(&b->m, p, &port->disk);
 }
 
@@ -111,11 +114,13 @@ void bench_set_up_machine(struct bench *b, const struct bench_options *o) {
     b->abar = BENCH_ABAR;
     b->bare = o->bare;
     fake_host_init(&b->f);
+    if (o->slice_sectors) b->f.host.slice_sectors = o->slice_sectors;
+    b->f.pending = o->pending;
     ahci_model_init(&b->m, &b->f, AHCI_MODEL_PORTS, o->seed);
     b->m.cr_lingers = o->seed & 1;
     b->m.auto_step = 50; /* the mediator polls */
     b->fn = ahci_model_attach(&b->m, BENCH_ABAR);
-    for (unsigned p = 0; p < BENCH_PORTS; p++) set_up_port(b, p, p == 0 ? o->policy : NULL);
+    for (unsigned p = 0; p < BENCH_PORTS; p++) set_up_port(b, p, o);
     if (!o->firmware_running) return;
     ahci_model_write(&b->m, W_GHC, 4, W_GHC_AE);
     for (unsigned p = 0; p < BENCH_PORTS; p++) bench_start_ports(b, p);

@@ -74,6 +74,9 @@ struct bench_options {
     bool bare;                       /* no mediator */
     bool firmware_running;           /* a driver has started the ports before the mediator comes */
     unsigned auto_step;
+    uint32_t slice_sectors; /* 0: as many as there are */
+    unsigned pending;       /* how often an interrupt waits: percentage */
+    uint32_t n_sectors;     /* of disk 0; 0: BENCH_SECTORS */
 };
 
 void bench_set_up(struct bench *b, const struct bench_options *o); /* fails if the mediator's init does */

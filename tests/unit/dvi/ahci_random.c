@@ -18,6 +18,10 @@ struct mode {
     const char *name;
     size_t pool_pages; /* 0: plenty */
     bool bare;         /* no mediator, no policy: a test of the model and the driver */
+    unsigned pending;  /* how often an interrupt waits while something is encrypted or decrypted: percentage */
+    bool messages;     /* the device's interrupts are */
+    bool edges;        /* IS takes note of changes only */
+    bool racing;       /* the device gets on while the driver looks, interrupt-driven too */
     bool ncq, irq_driven, mutate, with_refusals, with_faults, with_resets, big, firmware_running;
 };
 
@@ -105,9 +109,14 @@ static void run(const struct mode *m, uint32_t seed, uint64_t *n_ok, uint64_t *n
                               .policy = m->bare ? NULL : &bench_policy,
                               .bare = m->bare,
                               .firmware_running = m->firmware_running,
-                              .auto_step = m->irq_driven ? 0 : 30};
+                              .auto_step = m->irq_driven && !m->racing ? 0 : 30,
+                              .slice_sectors = m->pending ? DVI_SLICE_MIN : 0,
+                              .pending = m->pending};
     bench_set_up(b, &o);
     b->irq_driven = m->irq_driven;
+    b->m.racing = m->racing;
+    b->m.edges = m->edges;
+    b->m.messages = m->messages;
     if (m->firmware_running) bench_put(b, W_GHC, W_GHC_AE | W_GHC_IE);
     for (unsigned p = 0; p < BENCH_PORTS && m->firmware_running; p++) bench_pput(b, p, W_PxIE, UINT32_MAX);
     for (uint32_t i = 0; i < N_STEPS; i++) one_step(b, m);
@@ -126,7 +135,8 @@ static void run_mode(const struct mode *m) {
     for (uint32_t seed = 1; seed <= N_SEEDS; seed++) run(m, seed, &n_ok, &n_refused, &n_failed);
     cr_log_info("%s: %lu commands ended well, %lu were refused, %lu failed", m->name, n_ok, n_refused, n_failed);
     cr_expect_gt(n_ok, N_SEEDS * N_STEPS / 20, "%s: only %lu commands ended well", m->name, n_ok);
-    cr_expect_eq(n_refused > 0, m->with_refusals || (m->with_resets && !m->bare));
+    cr_expect(n_refused == 0 || m->with_refusals || (m->with_resets && !m->bare));
+    cr_expect(n_refused > 0 || !m->with_refusals);
     cr_expect_eq(n_failed > 0, m->with_faults || m->with_resets || m->with_refusals);
 }
 
@@ -158,4 +168,33 @@ MODE(resets, .with_resets = true, .pool_pages = 8, .big = true)
 MODE(resets_queued_irq, .ncq = true, .with_resets = true, .irq_driven = true, .pool_pages = 8, .big = true)
 MODE(everything, .ncq = true, .with_faults = true, .with_resets = true, .with_refusals = true, .big = true,
      .pool_pages = 5)
+MODE(bare_racing, .bare = true, .ncq = true, .irq_driven = true, .racing = true, .big = true)
+MODE(bare_messages, .bare = true, .irq_driven = true, .messages = true, .big = true)
+MODE(bare_edges, .bare = true, .irq_driven = true, .edges = true, .big = true)
+MODE(racing, .ncq = true, .irq_driven = true, .racing = true, .big = true, .pool_pages = 8)
+MODE(messages, .irq_driven = true, .messages = true, .big = true)
+MODE(edges, .irq_driven = true, .edges = true, .messages = true, .big = true)
+MODE(slices, .pending = 100, .big = true)
+MODE(slices_irq, .pending = 100, .irq_driven = true, .big = true)
+MODE(slices_messages, .pending = 100, .irq_driven = true, .messages = true, .big = true)
+MODE(slices_edges, .pending = 100, .irq_driven = true, .edges = true, .big = true)
+MODE(slices_queued, .pending = 100, .ncq = true, .big = true, .pool_pages = 8)
+MODE(slices_queued_irq, .pending = 100, .ncq = true, .irq_driven = true, .big = true, .pool_pages = 8)
+MODE(slices_queued_messages, .pending = 60, .ncq = true, .irq_driven = true, .messages = true, .big = true)
+MODE(slices_queued_edges, .pending = 60, .ncq = true, .irq_driven = true, .edges = true, .messages = true, .big = true)
+MODE(slices_racing, .pending = 70, .irq_driven = true, .racing = true, .big = true, .pool_pages = 8)
+MODE(slices_queued_racing, .pending = 100, .ncq = true, .irq_driven = true, .racing = true, .big = true,
+     .pool_pages = 8)
+MODE(slices_small_pool_irq, .pending = 80, .ncq = true, .irq_driven = true, .big = true, .pool_pages = 1)
+MODE(slices_pool_of_3_irq, .pending = 50, .ncq = true, .irq_driven = true, .big = true, .pool_pages = 3)
+MODE(slices_double_fetch, .pending = 90, .mutate = true, .ncq = true, .big = true, .pool_pages = 30)
+MODE(slices_faults, .pending = 90, .with_faults = true, .big = true, .pool_pages = 8)
+MODE(slices_faults_irq, .pending = 90, .with_faults = true, .irq_driven = true, .racing = true, .big = true)
+MODE(slices_faults_queued, .pending = 90, .ncq = true, .with_faults = true, .with_resets = true, .big = true,
+     .pool_pages = 8)
+MODE(slices_resets_irq, .pending = 90, .with_resets = true, .irq_driven = true, .big = true)
+MODE(slices_resets_queued_irq, .pending = 90, .ncq = true, .with_resets = true, .irq_driven = true, .racing = true,
+     .big = true, .pool_pages = 8)
+MODE(slices_everything, .pending = 90, .ncq = true, .with_faults = true, .with_resets = true, .with_refusals = true,
+     .irq_driven = true, .racing = true, .big = true, .pool_pages = 5)
 MODE(after_firmware, .firmware_running = true, .with_refusals = true)

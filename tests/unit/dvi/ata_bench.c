@@ -48,7 +48,15 @@ static void moved(void *ctx, unsigned device, const struct ata_task *t, uint64_t
     }
 }
 
+/* No exit does more than a slice: this is called after each. */
+static void check_slice(struct bench *b) {
+    uint64_t now = b->a.stats.sectors_encrypted + b->a.stats.sectors_decrypted, n = now - b->n_transformed;
+    if (n > b->f.host.slice_sectors) fake_fail("%lu sectors in one exit, not %u", n, b->f.host.slice_sectors);
+    b->n_transformed = now;
+}
+
 void bench_check(struct bench *b) {
+    check_slice(b);
     if (b->m.n_bad_registers) fake_fail("the device was driven against its manual: %s", b->m.bad);
     if (b->m.n_odd_data) fake_fail("data were moved against the manual");
     if (!b->bare && b->a.lock.next != b->a.lock.owner) fake_fail("the lock is held on return to the guest");
@@ -122,6 +130,7 @@ void bench_set_up_machine(struct bench *b, const struct bench_options *o) {
     b->rng = o->seed * 2246822519u | 1;
     b->bare = o->bare;
     fake_host_init(&b->f);
+    if (o->slice_sectors) b->f.host.slice_sectors = o->slice_sectors;
     ata_model_init(&b->m, &b->f, o->native, o->seed);
     b->m.auto_step = 50; /* the mediator polls */
     b->m.moved = moved;

@@ -101,6 +101,7 @@ struct bench {
     struct bench_cmd cmd[BENCH_CHANNELS];
     unsigned n_policy_calls, n_readers; /* of these, how many could read the disk */
     uint64_t n_ok, n_refused, n_failed; /* commands seen to end so */
+    uint64_t n_transformed;             /* sectors, when last looked at */
 };
 
 struct bench_options {
@@ -111,6 +112,7 @@ struct bench_options {
     unsigned atapi;  /* bit per device */
     unsigned absent; /* bit per device */
     unsigned auto_step;
+    uint32_t slice_sectors; /* 0: as many as there are */
 };
 
 void bench_set_up(struct bench *b, const struct bench_options *o); /* fails if the mediator's init does */

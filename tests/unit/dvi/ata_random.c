@@ -17,7 +17,8 @@ static const uint8_t writes[] = {W_WRITE,           W_WRITE_OLD,           W_WRI
 
 struct mode {
     const char *name;
-    bool bare; /* no mediator, no policy: a test of the model and the driver */
+    uint32_t slice; /* 0: plenty */
+    bool bare;      /* no mediator, no policy: a test of the model and the driver */
     bool irq_driven, native, mutate, with_refusals, with_faults, with_resets, big, dma_only;
 };
 
@@ -111,6 +112,7 @@ static void run(const struct mode *m, uint32_t seed, uint64_t *n_ok, uint64_t *n
                               .policy = &bench_policy,
                               .bare = m->bare,
                               .native = m->native,
+                              .slice_sectors = m->slice,
                               .auto_step = m->irq_driven ? 0 : 30};
     bench_set_up(b, &o);
     for (uint32_t i = 0; i < N_STEPS; i++) one_step(b, m);
@@ -151,6 +153,9 @@ MODE(faults, .with_faults = true)
 MODE(faults_irq, .with_faults = true, .big = true, .irq_driven = true)
 MODE(resets, .with_resets = true, .big = true)
 MODE(resets_irq, .with_resets = true, .irq_driven = true)
+MODE(slices, .slice = 16, .big = true)
+MODE(slices_irq, .slice = 17, .big = true, .dma_only = true, .irq_driven = true)
+MODE(slices_faults, .slice = 21, .with_faults = true, .with_resets = true, .big = true)
 MODE(everything, .with_faults = true, .with_resets = true, .with_refusals = true, .big = true)
 MODE(everything_irq, .with_faults = true, .with_resets = true, .with_refusals = true, .irq_driven = true)
 MODE(bare, .bare = true, .with_refusals = true)
