@@ -9,6 +9,7 @@
 
 #define STOP_PAUSES 50000u /* until an INIT has come through */
 #define INIT_PAUSES 1000u  /* ... and has been carried out */
+#define PIC_MASK    0x21u  /* of the first 8259; the second is behind it */
 
 static bool is_x2apic(void) { return (hw_rdmsr(MSR_APIC_BASE) & APIC_BASE_EXTD) != 0; }
 
@@ -27,13 +28,19 @@ static uint32_t apic_read(const struct vmm *vmm, bool x2apic, uint32_t reg) {
     return (uint32_t)(x2apic ? hw_rdmsr(MSR_X2APIC + reg / 16) : hw_mmio_read(vmm->apic_base + reg, 4));
 }
 
-/* Source: APM Volume 2, 16.6.3 "Interrupt Request, In-Service..."; 16.3.2 "APIC Registers". The interrupt controllers
- * of the PC are not asked: to read them means to disturb what the guest does with them. */
+/* Might the PC's 8259s have one? They are asked for their masks only: what requests there are cannot be read without
+ * disturbing what the guest reads. Linux leaves LINT0 open with all of them masked. Source: 8259A data sheet (Intel,
+ * 231468), "Interrupt Mask Register" and "Reading the 8259A Status". */
+static bool may_have_extint(const struct vmm *vmm, bool x2apic) {
+    uint32_t lint0 = apic_read(vmm, x2apic, APIC_LINT0);
+    return FIELD_GET(APIC_ICR_MODE, lint0) == APIC_MODE_EXTINT && !(lint0 & APIC_LVT_MASK) &&
+           hw_in(PIC_MASK, 1) != 0xff;
+}
+
+/* Source: APM Volume 2, 16.3.2 "APIC Registers". */
 bool vmm_interrupt_pending(const struct vmm *vmm) {
     bool x2apic = is_x2apic();
-    if (!x2apic && !takes_commands(false)) return true; /* off */
-    uint32_t lint0 = apic_read(vmm, x2apic, APIC_LINT0);
-    if (FIELD_GET(APIC_ICR_MODE, lint0) == APIC_MODE_EXTINT && !(lint0 & APIC_LVT_MASK)) return true;
+    if (!takes_commands(x2apic) || may_have_extint(vmm, x2apic)) return true; /* off, or not to be told */
     for (uint32_t i = 8; i-- > 0;)
         if (apic_read(vmm, x2apic, APIC_IRR + 16 * i)) return true;
     return false;

@@ -8,9 +8,9 @@ import vm
 from conftest import NATIVE
 
 # What runs: the processor's features, how often 8 MiB are written and read, and microseconds that a tick may come late: in an
-# exit some slices, of 100 us or of 16 sectors, whichever is longer. Time is that of instructions executed, 1 ns each, so
+# exit some slices, of 100 us or of 32 sectors, whichever is longer. Time is that of instructions executed, 1 ns each, so
 # it does not matter what else this machine does.
-KERNELS = {"aesni": ("max,vaes=off", 4, 400), "portable": ("max,aes=off,vaes=off", 1, 5000)}
+KERNELS = {"aesni": ("max,vaes=off", 4, 400), "portable": ("max,aes=off,vaes=off", 1, 12000)}
 
 
 @pytest.mark.parametrize("kernel", sorted(KERNELS))

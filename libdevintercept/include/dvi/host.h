@@ -26,7 +26,7 @@ struct dvi_bdf {
 /* Called for each trapped access. cookie: as registered. The handler answers as enum vmm_verdict says. */
 typedef enum vmm_verdict dvi_trap_fn(void *cookie, struct vmm_access *access);
 
-#define DVI_SLICE_MIN 16u
+#define DVI_SLICE_MIN 32u
 
 struct dvi_host {
     void *ctx; /* first argument of every function below */

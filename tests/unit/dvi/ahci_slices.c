@@ -94,8 +94,8 @@ Test(ahci_slices, the_largest_commands) { both_ways(97, 100, false, 0); }
 Test(ahci_slices, the_largest_commands_polled) { both_ways(200, 100, false, 30); }
 Test(ahci_slices, the_largest_commands_queued) { both_ways(97, 100, true, 0); }
 Test(ahci_slices, the_largest_commands_in_large_slices) { both_ways(3 * DATA_PART_SECTORS, 100, true, 0); }
-Test(ahci_slices, the_largest_commands_now_and_then) { both_ways(16, 10, true, 0); }
-Test(ahci_slices, the_largest_commands_undisturbed) { both_ways(16, 0, true, 0); }
+Test(ahci_slices, the_largest_commands_now_and_then) { both_ways(DVI_SLICE_MIN, 10, true, 0); }
+Test(ahci_slices, the_largest_commands_undisturbed) { both_ways(DVI_SLICE_MIN, 0, true, 0); }
 
 /* ---- and what comes in between ---- */
 
@@ -149,11 +149,11 @@ Test(ahci_slices, an_error_in_between) {
 Test(ahci_slices, a_reset_in_between) {
     static const uint8_t opcodes[] = {W_WRITE_DMA_EXT, W_WRITE_FPDMA, W_READ_DMA_EXT, W_READ_FPDMA};
     uint8_t id[512];
-    start(20, 100, BIG + SPARE, 0);
+    start(DVI_SLICE_MIN, 100, BIG + SPARE, 0);
     for (unsigned i = 0; i < 24; i++) {
         uint8_t *ram = new_data();
         issue_big(opcodes[i % 4]);
-        run_until(5 + 37 * i);
+        run_until(5 + 17 * i);
         cr_assert(b->port[0].busy, "too late");
         if (i / 4 % 3 == 2) { /* of the whole controller */
             bench_put(b, W_GHC, W_GHC_AE | W_GHC_HR);
@@ -183,7 +183,7 @@ Test(ahci_slices, a_reset_in_between) {
 /* A read whose data has arrived, and of which a slice is decrypted. */
 static void start_decrypting(void) {
     start(DVI_SLICE_MIN, 100, 0, 0);
-    bench_issue(b, 0, 4, W_READ_DMA_EXT, 0, 100, 4096);
+    bench_issue(b, 0, 4, W_READ_DMA_EXT, 0, 200, 4096);
     ahci_model_settle(&b->m);
     cr_assert(b->m.irq && b->m.port[0].is & W_IS_DHRS);
     cr_assert_eq(bench_get(b, W_IS), 1);
@@ -201,7 +201,7 @@ Test(ahci_slices, the_interrupt_stays_until_all_is_decrypted) {
         bench_put(b, W_IS, UINT32_MAX);
         cr_expect_eq(bench_pget(b, 0, W_PxIS) & W_IS_DHRS, b->a.port[0].arrived ? 0 : W_IS_DHRS, "the end, or not");
     }
-    cr_expect_eq(b->a.stats.sectors_decrypted, 100);
+    cr_expect_eq(b->a.stats.sectors_decrypted, 200);
     bench_wait(b);
     cr_expect(!b->m.irq);
     cr_expect_eq(b->a.stats.parts, 0);

@@ -393,3 +393,38 @@ Test(vmm_apic, it_must_be_trappable) {
     cr_assert_eq(vmm_mmio_trap(&guest.vmm, gpa(GUEST_APIC), 0x1000, guest_trap, &t), 0);
     cr_assert_eq(vmm_apic_init(&guest.vmm), VMM_E_BUSY);
 }
+
+/* Every bit of the request registers counts, each in its own dword: APM Volume 2, table 16-2 "APIC Registers". */
+Test(vmm_apic, an_interrupt_waits) {
+    start();
+    guest_poke(GUEST_APIC + 0x350, 4, 0x10700); /* LINT0: ExtINT, masked */
+    cr_expect(!vmm_interrupt_pending(&guest.vmm));
+    for (unsigned vector = 0; vector < 256; vector += 13) {
+        guest_poke(GUEST_APIC + 0x200 + vector / 32 * 16, 4, 1u << vector % 32);
+        cr_expect(vmm_interrupt_pending(&guest.vmm), "vector %u", vector);
+        guest_poke(GUEST_APIC + 0x200 + vector / 32 * 16, 4, 0);
+    }
+    x2apic();
+    fake_msr(0x835, 0x10700, 0);
+    for (unsigned i = 0; i < 8; i++) fake_msr(0x820 + i, 0, 0);
+    cr_expect(!vmm_interrupt_pending(&guest.vmm));
+    fake_msr_find(0x827)->value = 1u << 31;
+    cr_expect(vmm_interrupt_pending(&guest.vmm));
+}
+
+Test(vmm_apic, an_interrupt_may_come_from_the_8259s) {
+    static const struct {
+        uint32_t lint0, masks;
+        bool may;
+    } cases[] = {{0x00700, 0xfe, true},  {0x00700, 0x00, true},  {0x00700, 0xff, false},
+                 {0x10700, 0x00, false}, {0x00400, 0x00, false}, {0x00000, 0x00, false}};
+    start();
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        guest_poke(GUEST_APIC + 0x350, 4, cases[i].lint0);
+        fake_hw.in_value = cases[i].masks;
+        cr_expect_eq(vmm_interrupt_pending(&guest.vmm), cases[i].may, "case %u", i);
+    }
+    fake_hw.in_value = 0xff;
+    fake_msr(MSR_APIC_BASE, GUEST_APIC, GUEST_APIC | 0xd00); /* switched off: they reach the processor directly */
+    cr_expect(vmm_interrupt_pending(&guest.vmm));
+}
