@@ -19,17 +19,19 @@ static bool takes_commands(bool x2apic) {
     return mode == (x2apic ? APIC_BASE_EN | APIC_BASE_EXTD : APIC_BASE_EN);
 }
 
-uint32_t vmm_apic_id(struct vmm *vmm) {
-    if (is_x2apic()) return (uint32_t)hw_rdmsr(0x802);
-    return (uint32_t)FIELD_GET(APIC_ID_ID, hw_mmio_read(vmm->apic_base + APIC_ID, 4));
-}
-
 static uint32_t apic_read(const struct vmm *vmm, bool x2apic, uint32_t reg) {
     return (uint32_t)(x2apic ? hw_rdmsr(MSR_X2APIC + reg / 16) : hw_mmio_read(vmm->apic_base + reg, 4));
 }
 
+uint32_t vmm_apic_id(struct vmm *vmm) {
+    bool x2apic = is_x2apic();
+    uint32_t id = apic_read(vmm, x2apic, APIC_ID);
+    return x2apic ? id : (uint32_t)FIELD_GET(APIC_ID_ID, id);
+}
+
 /* Might the PC's 8259s have one? They are asked for their masks only: what requests there are cannot be read without
- * disturbing what the guest reads. Linux leaves LINT0 open with all of them masked. Source: 8259A data sheet (Intel,
+ * disturbing what the guest reads. (A poll command makes the next read an acknowledgment, of this port too; nobody
+ * polls them on a PC.) Linux leaves LINT0 open with all of them masked. Source: 8259A data sheet (Intel,
  * 231468), "Interrupt Mask Register" and "Reading the 8259A Status". */
 static bool may_have_extint(const struct vmm *vmm, bool x2apic) {
     uint32_t lint0 = apic_read(vmm, x2apic, APIC_LINT0);

@@ -17,8 +17,8 @@
 #define APIC_ICR_MODE      BITS(10, 8) /* also of local vectors */
 #define APIC_MODE_NMI      4u
 #define APIC_MODE_INIT     5u
-#define APIC_MODE_EXTINT   7u
 #define APIC_MODE_SIPI     6u
+#define APIC_MODE_EXTINT   7u
 #define APIC_ICR_LOGICAL   BIT(11)
 #define APIC_ICR_PENDING   BIT(12) /* RO */
 #define APIC_ICR_LEVEL     BIT(14)

@@ -118,8 +118,8 @@ static int init_keys(struct product *p) {
     if (r)
         vmm_decline(p->machine.vmm, "a key of sekisho.conf cannot be used");
     else if (conf->n_keys)
-        vmm_log(p->machine.vmm, "sekisho: AES-XTS by %s, %u sectors in %u us", kernel->name,
-                p->machine.host.slice_sectors, SLICE_US);
+        vmm_log(p->machine.vmm, "sekisho: AES-XTS by %s, in slices of %u sectors", kernel->name,
+                p->machine.host.slice_sectors);
     return r;
 }
 

@@ -15,8 +15,8 @@
  *   - PxFB reaches the device when FRE goes from 0 to 1, and FRE stays 0 if the address is refused;
  *   - a command that needs several transfers keeps its bit in PxCI or PxSACT until the last; interrupts of the earlier
  *     ones are spurious;
- *   - while data that has arrived is being decrypted, its command keeps its bit, PxIS does not show the end of
- * commands, and acknowledging that has no effect: the interrupt stays, or comes again, until all is decrypted;
+ *   - while data that has arrived is being decrypted, its command keeps its bit, PxIS does not show that commands have
+ *     ended, and acknowledging it has no effect: the interrupt stays, or comes again, until all is decrypted;
  *   - IDENTIFY DEVICE data does not offer what would be refused (security, trusted computing, microcode, HPA, SCT);
  *   - after a link reset or a change of device, commands with user data fail until IDENTIFY DEVICE was read.
  *
@@ -58,21 +58,23 @@ struct dvi_ahci_slot {
 
 /* One port. All fields [L] unless said. */
 struct dvi_ahci_port {
-    uint8_t *mem;     /* [I] shadow memory: see ahci_shadow.h; NULL: the port is not implemented */
-    hpa_t bus;        /* [I] */
-    uint64_t regs;    /* [I] offset of its registers */
-    unsigned number;  /* [I] */
-    uint64_t clb, fb; /* the guest's PxCLB and PxFB */
-    uint32_t issued;  /* slots whose bit the guest set in PxCI and that are not complete */
-    uint32_t waiting; /* of these: not given to the device, for want of bounce memory or time */
-    uint32_t queued;  /* of these: NCQ */
-    uint32_t halted;  /* of these: between two parts when an error stopped the port, or the guest did */
-    uint32_t refused; /* of these: replaced by NOP */
-    uint32_t arrived; /* of these: the device has done the part, and its data is being decrypted */
-    unsigned turn;    /* the slot among them that comes first */
-    uint32_t sact;    /* PxSACT as the guest sees it */
-    bool st;          /* the guest set ST, and the device has it */
-    bool taken;       /* dvi_ahci_release has to give it back, with what firmware had in it: */
+    uint8_t *mem;      /* [I] shadow memory: see ahci_shadow.h; NULL: the port is not implemented */
+    hpa_t bus;         /* [I] */
+    uint64_t regs;     /* [I] offset of its registers */
+    unsigned number;   /* [I] */
+    uint64_t clb, fb;  /* the guest's PxCLB and PxFB */
+    uint32_t issued;   /* slots whose bit the guest set in PxCI and that are not complete */
+    uint32_t waiting;  /* of these: not given to the device, for want of bounce memory */
+    uint32_t late;     /* ... or of time, in the exit that would have encrypted them */
+    uint32_t queued;   /* of these: NCQ */
+    uint32_t halted;   /* of these: between two parts when an error stopped the port, or the guest did */
+    uint32_t refused;  /* of these: replaced by NOP */
+    uint32_t arrived;  /* of these: the device has done the part, and its data is being decrypted */
+    unsigned turn;     /* the slot among them that comes first */
+    uint32_t sact;     /* PxSACT as the guest sees it */
+    bool st;           /* the guest set ST, and the device has it */
+    bool acknowledged; /* ends of commands, in PxIS, while some were with the device */
+    bool taken;        /* dvi_ahci_release has to give it back, with what firmware had in it: */
     uint32_t was_cmd, was_ie, was_fbs; /* [I] PxCMD, PxIE and PxFBS */
     bool known;                        /* what follows is true of the device that is attached now */
     struct dvi_disk_id id;

@@ -62,9 +62,9 @@ struct dvi_run {
 
 /* What the processor that holds a controller's lock may encrypt or decrypt in this exit. */
 struct dvi_slice {
-    const struct vmm_lock *lock;
-    uint32_t left; /* sectors */
-    bool last;     /* and no more after them */
+    const struct vmm_lock *lock; /* NULL: left is enough for all there is */
+    uint32_t left;               /* sectors */
+    bool last;                   /* and no more after them; the next exit begins with few then */
 };
 
 /* Bounce memory in pages. */

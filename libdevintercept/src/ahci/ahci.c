@@ -101,7 +101,7 @@ int dvi_ahci_init(struct dvi_ahci *a, const struct dvi_host *host, struct dvi_bd
     a->config = *config;
     a->bdf = bdf;
     if (config->pool_bytes < DVI_AHCI_MIN_POOL || config->pool_bytes > DVI_AHCI_MAX_POOL) return DVI_E_CONFIG;
-    if (config->pool_bytes % VMM_PAGE_BYTES) return DVI_E_CONFIG;
+    if (config->pool_bytes % VMM_PAGE_BYTES || host->slice_sectors < DVI_SLICE_MIN) return DVI_E_CONFIG;
     int error = find_registers(a);
     if (!error) error = take_controller(a);
     if (!error)

@@ -58,7 +58,6 @@ static bool fill(const struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slo
 /* Give the slot n_bytes of the pool. */
 static void bounce(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot, uint32_t n_bytes) {
     p->slot[slot].n_bounced = (uint16_t)data_pool_take(&a->pool, ahci_prdt(p, slot), n_bytes);
-    a->stats.bytes_bounced += n_bytes;
 }
 
 static void unbounce(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
@@ -133,7 +132,7 @@ static void fetch(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
 
 /* --- one part --- */
 
-enum prepared { READY, REFUSED, WAIT };
+enum prepared { READY, REFUSED, WAIT, LATE }; /* WAIT: for memory */
 
 /* Whoever finds too little free memory waits; with all of it free, a smaller part will do. out_pages: how many. */
 static bool pool_ready(const struct dvi_ahci *a, bool first_in_line, uint32_t n_sectors, uint32_t *out_pages) {
@@ -150,13 +149,14 @@ static uint32_t encrypt(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned sl
     bounce(a, p, slot, run->n_sectors * DVI_UNIT_BYTES);
     if (!data_transform(a->host, &a->pool, ahci_prdt(p, slot), run, &a->slice)) return 0;
     a->stats.sectors_encrypted += run->n_done;
+    a->stats.bytes_bounced += run->n_done * DVI_UNIT_BYTES;
     run->n_sectors = run->n_done;
     return data_pool_cut(ahci_prdt(p, slot), run->n_sectors);
 }
 
 /* Something else of the port will make the guest look again. */
 static bool others_under_way(const struct dvi_ahci_port *p, unsigned slot) {
-    return (p->issued & ~(p->waiting | p->halted | bit(slot))) != 0;
+    return (p->issued & ~(p->waiting | p->late | p->halted | bit(slot))) != 0;
 }
 
 static enum prepared prepare_data(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot, bool first_in_line) {
@@ -169,8 +169,8 @@ static enum prepared prepare_data(struct dvi_ahci *a, struct dvi_ahci_port *p, u
     bool encrypted = span.action == DVI_ENCRYPT, bounced = encrypted && s->kind == ACS_WRITE;
     if (encrypted && n > DATA_PART_SECTORS) n = DATA_PART_SECTORS;
     if (bounced && !data_may_go_on(a->host, &a->slice)) {
-        if (others_under_way(p, slot)) return WAIT;
-        a->slice.left = DVI_SLICE_MIN;
+        if (others_under_way(p, slot)) return LATE;
+        a->slice.left = DVI_SLICE_MIN; /* or nothing would ever start it */
     }
     if (bounced && !pool_ready(a, first_in_line, n, &n_pages)) return WAIT;
     if (bounced && n > n_pages * DATA_PAGE_SECTORS) n = n_pages * DATA_PAGE_SECTORS;
@@ -201,6 +201,7 @@ static enum prepared prepare_trim(struct dvi_ahci *a, struct dvi_ahci_port *p, u
     if (!pool_ready(a, first_in_line, s->n_sectors, &n_pages)) return WAIT;
     if (!fill(a, p, slot, DATA_BOUNCE_PRDS, n_bytes, &filled)) return REFUSED;
     bounce(a, p, slot, n_bytes);
+    a->stats.bytes_bounced += n_bytes;
     uint8_t *blocks = data_pool_page(&a->pool, ahci_prdt(p, slot), 0);
     if (!data_copy(a->host, ahci_prdt(p, slot), DATA_BOUNCE_PRDS, blocks, n_bytes, false) ||
         !acs_trim_ok(blocks, n_bytes, p->policy))
@@ -246,12 +247,11 @@ static void start(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t slots, b
     FOR_EACH_BIT(slot, slots) {
         enum prepared now = prepare(a, p, slot, first_in_line);
         if (now == REFUSED) refuse(a, p, slot);
+        set_bit(&p->late, slot, now == LATE);
         set_bit(&p->waiting, slot, now == WAIT);
         set_bit(&a->waiting, p->number, p->waiting != 0);
-        if (now == WAIT)
-            a->stats.waited++;
-        else
-            ready |= bit(slot);
+        if (now == WAIT) a->stats.waited++;
+        set_bit(&ready, slot, now == READY || now == REFUSED);
     }
     uint32_t sact = ready & p->queued & ~p->refused;
     if (sact) ahci_wr(a, p->regs + AHCI_PxSACT, sact);
@@ -277,8 +277,7 @@ static bool retry(struct dvi_ahci *a, struct dvi_ahci_port *p) {
 
 static void retry_all(struct dvi_ahci *a) {
     FOR_EACH_BIT(n, a->waiting) {
-        /* Not for want of time, which another port may have a right to, but of memory: it comes first. */
-        if (a->port[n].st && !retry(a, &a->port[n]) && data_may_go_on(a->host, &a->slice)) return;
+        if (a->port[n].st && !retry(a, &a->port[n])) return;
     }
 }
 
@@ -303,7 +302,9 @@ static void finish_identify(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigne
 }
 
 /* Slots whose part is still with the device. */
-static uint32_t on_device(const struct dvi_ahci_port *p) { return p->issued & ~(p->waiting | p->halted | p->arrived); }
+static uint32_t on_device(const struct dvi_ahci_port *p) {
+    return p->issued & ~(p->waiting | p->late | p->halted | p->arrived);
+}
 
 /* Take note of what the device has done. */
 static void receive(const struct dvi_ahci *a, struct dvi_ahci_port *p) {
@@ -314,10 +315,11 @@ static void receive(const struct dvi_ahci *a, struct dvi_ahci_port *p) {
     p->arrived |= slots & ~ci & ~(p->queued & (sact | p->refused));
 }
 
+static bool is_ciphertext(const struct dvi_ahci_slot *s) { return s->kind == ACS_READ && s->run.transform; }
+
 /* Get on with decrypting. True if the data of the slot is the guest's now. */
 static bool decrypt(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
     struct dvi_run *run = &p->slot[slot].run;
-    if (p->slot[slot].kind != ACS_READ || !run->transform) return true;
     uint32_t before = run->n_done;
     bool gone = !data_transform(a->host, NULL, ahci_prdt(p, slot), run, &a->slice); /* RAM once, and now it is not */
     a->stats.sectors_decrypted += run->n_done - before;
@@ -346,27 +348,38 @@ static bool finish(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
     return false;
 }
 
-/* Something will make the guest look at the port again: the device's interrupt for what has arrived, or the next one.
- * Not so if it was acknowledged between the arrival and our taking note. Who has no interrupts looks by itself. */
-static bool will_look_again(const struct dvi_ahci *a, const struct dvi_ahci_port *p) {
-    uint32_t enabled = ahci_rd(a, p->regs + AHCI_PxIE) & AHCI_PxIS_DONE;
-    return !enabled || on_device(p) || (ahci_rd(a, p->regs + AHCI_PxIS) & enabled);
+/* Nothing will make the guest look at the port again: what has arrived was acknowledged before we took note, and
+ * nothing else is with the device. */
+static bool is_forgotten(const struct dvi_ahci *a, const struct dvi_ahci_port *p) {
+    if (!p->acknowledged || on_device(p)) return false;
+    uint32_t enabled = ahci_rd(a, p->regs + AHCI_PxIE) & AHCI_PxIS_DONE; /* who has none looks by itself */
+    return enabled && !(ahci_rd(a, p->regs + AHCI_PxIS) & enabled);
 }
 
-/* Decrypt and finish what has arrived, in turn. Returns the slots that have a further part. */
-static uint32_t finish_arrived(struct dvi_ahci *a, struct dvi_ahci_port *p) {
-    uint32_t more = 0;
+/* Drivers that poll may take the FIS in memory for the end of a command that is not queued, and stop the port then. */
+static bool may_stop_at(const struct dvi_ahci *a, const struct dvi_ahci_port *p, bool go_on) {
+    return !is_forgotten(a, p) && (go_on || (p->queued & bit(p->turn)));
+}
+
+/* Finish what has arrived, and before that decrypt it where it must be, in turn. Returns the slots that have a further
+ * part. */
+static uint32_t finish_arrived(struct dvi_ahci *a, struct dvi_ahci_port *p, bool go_on) {
+    uint32_t more = 0, clear = 0;
+    FOR_EACH_BIT(slot, p->arrived) set_bit(&clear, slot, !is_ciphertext(&p->slot[slot]));
+    p->arrived &= ~clear;
+    FOR_EACH_BIT(slot, clear) set_bit(&more, slot, finish(a, p, slot));
     while (p->arrived) {
         p->turn = next_bit(p->arrived, p->turn);
         if (decrypt(a, p, p->turn)) {
             p->arrived &= ~bit(p->turn);
             set_bit(&more, p->turn, finish(a, p, p->turn));
-        } else if (will_look_again(a, p)) {
-            break;
+        } else if (may_stop_at(a, p, go_on)) {
+            return more;
         } else {
             a->slice.left = DATA_PART_SECTORS;
         }
     }
+    p->acknowledged = false;
     return more;
 }
 
@@ -380,14 +393,16 @@ void ahci_remind(const struct dvi_ahci *a, const struct dvi_ahci_port *p) {
 uint32_t ahci_acknowledge(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t bits) {
     if (p->st) receive(a, p);
     ahci_remind(a, p);
-    return p->arrived ? bits & ~AHCI_PxIS_DONE : bits;
+    if (p->arrived) return bits & ~AHCI_PxIS_DONE;
+    p->acknowledged = on_device(p) && (bits & AHCI_PxIS_DONE);
+    return bits;
 }
 
 bool ahci_poll(struct dvi_ahci *a, struct dvi_ahci_port *p, bool go_on) {
     if (!p->st) return false;
     receive(a, p);
-    if (!p->arrived && !a->waiting) return false;
-    uint32_t more = finish_arrived(a, p);
+    if (!(p->arrived | p->late | a->waiting)) return false;
+    uint32_t more = finish_arrived(a, p, go_on);
 
     /* After an error the port does nothing until the guest has stopped it, and all that is in it is lost then. */
     if (more && (!go_on || (ahci_rd(a, p->regs + AHCI_PxTFD) & ATA_STATUS_ERR))) {
@@ -398,12 +413,15 @@ bool ahci_poll(struct dvi_ahci *a, struct dvi_ahci_port *p, bool go_on) {
     if (hide) ahci_wr(a, p->regs + AHCI_PxIS, AHCI_PxIS_DONE);
     for (uint32_t left = more; left; left &= left - 1) a->stats.parts++;
     if (more) start(a, p, more, true);
-    retry_all(a);
+    if (go_on) {
+        start(a, p, p->late, false);
+        retry_all(a);
+    }
     return hide || p->arrived;
 }
 
 void ahci_stop(struct dvi_ahci *a, struct dvi_ahci_port *p) {
-    p->st = false;
+    p->st = p->acknowledged = false;
     p->arrived = 0;
     set_bit(&a->stopping, p->number, true);
 }
@@ -413,8 +431,8 @@ void ahci_forget(struct dvi_ahci *a, struct dvi_ahci_port *p) {
         unbounce(a, p, slot);
         ahci_table_set(p, slot, nop, 0, 0); /* whatever the device still makes of its bit in PxCI */
     }
-    p->issued = p->waiting = p->halted = p->queued = p->refused = p->arrived = p->sact = 0;
-    p->st = false;
+    p->issued = p->waiting = p->late = p->halted = p->queued = p->refused = p->arrived = p->sact = 0;
+    p->st = p->acknowledged = false;
     set_bit(&a->waiting, p->number, false);
     set_bit(&a->stopping, p->number, false);
 }

@@ -8,14 +8,17 @@ static uint32_t read_ci(struct dvi_ahci *a, struct dvi_ahci_port *p) {
     (void)ahci_poll(a, p, true);
     if (!p->st) return 0;
     uint32_t queued = p->issued & p->queued;
-    uint32_t ci = queued ? ahci_rd(a, p->regs + AHCI_PxCI) | p->waiting : 0;
+    uint32_t ci = queued ? ahci_rd(a, p->regs + AHCI_PxCI) | p->waiting | p->late : 0;
     return (p->issued & ~queued) | (queued & ci);
 }
 
 static uint32_t read_port_is(struct dvi_ahci *a, struct dvi_ahci_port *p) {
     /* Before the poll: what it shows complete, the poll finds complete. */
     uint32_t is = ahci_rd(a, p->regs + AHCI_PxIS);
-    if ((is || p->arrived) && ahci_poll(a, p, true)) is &= ~AHCI_PxIS_DONE;
+    if ((is || p->arrived) && ahci_poll(a, p, true)) {
+        is &= ~AHCI_PxIS_DONE;
+        ahci_remind(a, p); /* it need not acknowledge what it does not see */
+    }
     if (is & (AHCI_PxIS_PCS | AHCI_PxIS_PRCS)) p->known = false;
     return is;
 }
@@ -118,6 +121,12 @@ static void write_serr(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t val
     ahci_wr(a, p->regs + AHCI_PxSERR, value);
 }
 
+/* Any part of it. Who has looked by itself so far may rely on interrupts from now on. */
+static void write_ie(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t reg, unsigned n_bytes, uint64_t value) {
+    a->host->mmio_write(a->host->ctx, hpa(a->abar + p->regs + reg), n_bytes, value);
+    if (p->arrived) (void)ahci_poll(a, p, true);
+}
+
 static void write_port(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t reg, uint32_t value) {
     switch (reg) {
     case AHCI_PxCLB: set_half(&p->clb, false, value & AHCI_PxCLB_ALIGN); return;
@@ -134,7 +143,7 @@ static void write_port(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t reg
         if (p->st) ahci_issue(a, p, value);
         return;
     case AHCI_PxIS: ahci_wr(a, p->regs + reg, ahci_acknowledge(a, p, value)); return;
-    case AHCI_PxIE:
+    case AHCI_PxIE: write_ie(a, p, reg, 4, value); return;
     case AHCI_PxSNTF:
     case AHCI_PxDEVSLP: ahci_wr(a, p->regs + reg, value); return;
     default: a->stats.bad_registers++; return;
@@ -198,6 +207,10 @@ static void write_narrow(struct dvi_ahci *a, uint32_t reg, unsigned n_bytes, uin
     }
     if (!p) {
         write_is(a, reg, n_bytes, (uint32_t)value);
+        return;
+    }
+    if (r == AHCI_PxIE) {
+        write_ie(a, p, reg - (uint32_t)p->regs, n_bytes, value);
         return;
     }
     if (r == AHCI_PxIS) value = ahci_acknowledge(a, p, (uint32_t)value << low) >> low;

@@ -162,7 +162,7 @@ int dvi_ata_init(struct dvi_ata *a, const struct dvi_host *host, struct dvi_bdf 
     a->config = *config;
     a->bdf = bdf;
     a->bm_trap = -1;
-    int error = find_ports(a);
+    int error = host->slice_sectors < DVI_SLICE_MIN ? DVI_E_CONFIG : find_ports(a);
     if (!error) error = take(a);
     if (error) {
         dvi_ata_release(a);

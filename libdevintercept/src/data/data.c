@@ -131,7 +131,6 @@ bool data_is_ram(const struct dvi_host *h, const uint8_t *table, uint32_t n_prds
 /* --- bounce memory --- */
 
 int data_pool_init(struct dvi_pool *pool, const struct dvi_host *h, size_t n_bytes) {
-    if (h->slice_sectors < DVI_SLICE_MIN) return DVI_E_CONFIG;
     pool->mem = h->dma_alloc(h->ctx, n_bytes, &pool->bus);
     if (!pool->mem) return DVI_E_NOMEM;
     pool->n_pages = pool->n_free = (uint32_t)(n_bytes / VMM_PAGE_BYTES);

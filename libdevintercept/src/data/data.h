@@ -68,7 +68,7 @@ struct data_filled data_rest(uint8_t *table, const struct dvi_run *run, uint32_t
 
 /* --- bounce memory --- */
 
-/* 0, DVI_E_NOMEM, or DVI_E_CONFIG: the host's slices are too small. n_bytes: whole pages, up to DVI_POOL_MAX_BYTES. */
+/* 0, or DVI_E_NOMEM. n_bytes: whole pages, up to DVI_POOL_MAX_BYTES. */
 int data_pool_init(struct dvi_pool *pool, const struct dvi_host *host, size_t n_bytes) VMM_MUST_CHECK;
 
 /* Enter pages of the pool as the first descriptors of the table, n_bytes in all. Returns how many.

@@ -31,8 +31,9 @@ uint32_t bench_get(struct bench *b, unsigned offset) {
 }
 void bench_put(struct bench *b, unsigned offset, uint32_t value) {
     uint64_t before = n_transformed(b);
+    bool stops = offset == W_GHC || (offset >= W_PORT(0) && offset % 0x80 == W_CMD); /* nothing may be left then */
     fake_guest_write(&b->f, b->abar + offset, 4, value);
-    check_slice(b, before);
+    if (!stops) check_slice(b, before);
     bench_check(b);
 }
 uint32_t bench_pget(struct bench *b, unsigned port, unsigned offset) { return bench_get(b, W_PORT(port) + offset); }

@@ -252,8 +252,9 @@ Test(ahci_slices, an_end_between_look_and_acknowledgment) {
 Test(ahci_slices, an_interrupt_that_was_acknowledged_early) {
     start(DVI_SLICE_MIN, 100, 0, 0);
     bench_issue(b, 0, 4, W_READ_DMA_EXT, 0, 100, 4096);
+    bench_pput(b, 0, W_PxIS, UINT32_MAX);
     ahci_model_settle(&b->m);
-    ahci_model_write(&b->m, W_PORT(0) + W_PxIS, 4, UINT32_MAX); /* as if it had ended just before */
+    ahci_model_write(&b->m, W_PORT(0) + W_PxIS, 4, UINT32_MAX); /* as if it had ended in that very exit */
     ahci_model_write(&b->m, W_IS, 4, UINT32_MAX);
     cr_expect_eq(fake_guest_read(&b->f, BENCH_ABAR + W_PORT(0) + W_CI, 4), 0);
     cr_expect_eq(b->a.stats.sectors_decrypted, 100);
@@ -303,6 +304,121 @@ Test(ahci_slices, two_ports) {
     bench_wait(b);
     cr_expect_eq(b->n_ok, 16);
     bench_check_idle(b);
+}
+
+/* Drivers of old firmware take the FIS in memory for the end, look at PxTFD.ERR once, and stop the port. */
+Test(ahci_slices, stopped_by_a_driver_that_has_seen_the_fis) {
+    start(DVI_SLICE_MIN, 100, 0, 0);
+    bench_pput(b, 0, W_PxIE, 0);
+    uint8_t *fis = fake_dma(&b->f, bench_fis(0) + W_RFIS_D2H, 20);
+    memset(fis, 0, 20);
+    bench_issue(b, 0, 0, W_READ_DMA_EXT, 64, 200, 4096);
+    while (fis[0] != W_FIS_D2H) ahci_model_step(&b->m);
+    ahci_model_settle(&b->m);
+    cr_assert_eq(bench_pget(b, 0, W_TFD) & W_ST_ERR, 0);
+    uint64_t cmd = BENCH_ABAR + W_PORT(0) + W_CMD;
+    fake_guest_write(&b->f, cmd, 4, fake_guest_read(&b->f, cmd, 4) & ~(uint32_t)W_CMD_ST);
+    while (bench_pget(b, 0, W_CMD) & W_CMD_CR) continue;
+    const struct bench_cmd *c = &b->port[0].cmd[0];
+    const uint8_t *want = b->port[0].plain + 64 * 512;
+    for (uint32_t i = 0; i < c->n_prds; want += c->pieces[i++].n_bytes)
+        cr_assert_eq(memcmp(fake_dma(&b->f, c->pieces[i].addr, c->pieces[i].n_bytes), want, c->pieces[i].n_bytes), 0);
+    b->port[0].busy = 0;
+}
+
+/* A handler that masks interrupts and leaves the rest to somebody who enables them again. */
+Test(ahci_slices, interrupts_enabled_later) {
+    start(DVI_SLICE_MIN, 100, 0, 0);
+    bench_issue(b, 0, 4, W_READ_DMA_EXT, 0, 200, 4096);
+    bench_pput(b, 0, W_PxIE, 0);
+    bench_pput(b, 0, W_PxIS, UINT32_MAX);
+    ahci_model_settle(&b->m);
+    ahci_model_write(&b->m, W_PORT(0) + W_PxIS, 4, UINT32_MAX); /* as if it had ended in that very exit */
+    ahci_model_write(&b->m, W_IS, 4, UINT32_MAX);
+    cr_expect_eq(bench_pget(b, 0, W_CI), 1u << 4);
+    fake_guest_write(&b->f, BENCH_ABAR + W_PORT(0) + W_PxIE, 4, ALL_INTERRUPTS);
+    cr_expect_eq(b->a.port[0].arrived, 0, "no interrupt would come");
+    bench_poll(b, 0);
+    bench_check_idle(b);
+}
+
+/* By bytes, too; and whoever polls is not given more than a slice for it. */
+Test(ahci_slices, some_interrupts_enabled) {
+    start(DVI_SLICE_MIN, 100, 0, 0);
+    bench_pput(b, 0, W_PxIE, 0);
+    fake_guest_write(&b->f, BENCH_ABAR + W_PORT(0) + W_PxIE, 1, W_IS_DHRS); /* queued commands end with SDBS */
+    for (unsigned i = 0; i < 8; i++) bench_issue(b, 0, i, W_READ_FPDMA, 250 * i, 240, 4096);
+    ahci_model_settle(&b->m);
+    cr_expect_eq(bench_pget(b, 0, W_SACT), 0xff);
+    cr_expect_eq(b->a.stats.sectors_decrypted, DVI_SLICE_MIN);
+    fake_guest_write(&b->f, BENCH_ABAR + W_PORT(0) + W_PxIE, 2, W_IS_SDBS | W_IS_DHRS);
+    cr_expect_eq(b->a.stats.sectors_decrypted, 2 * DVI_SLICE_MIN);
+    cr_expect(b->m.irq);
+    bench_wait(b);
+    bench_check_idle(b);
+}
+
+/* IS takes note of changes only, and the driver acknowledges in PxIS what it sees there: nothing. */
+Test(ahci_slices, an_end_between_two_looks) {
+    start(DVI_SLICE_MIN, 100, 0, 0);
+    b->m.edges = true;
+    bench_issue(b, 0, 0, W_WRITE_DMA_EXT, 300, 8, 4096);
+    ahci_model_settle(&b->m);
+    cr_assert(b->m.irq);
+    bench_issue(b, 0, 1, W_READ_DMA_EXT, 0, 200, 4096);
+    bench_put(b, W_IS, bench_get(b, W_IS));
+    ahci_model_settle(&b->m);
+    bench_poll(b, 0);
+    bench_wait(b);
+    bench_check_idle(b);
+}
+
+/* What needs no decrypting does not wait for what does. */
+Test(ahci_slices, a_write_behind_a_read) {
+    start(DVI_SLICE_MIN, 100, 0, 0);
+    bench_issue(b, 0, 0, W_READ_DMA_EXT, 0, 240, 4096);
+    bench_issue(b, 0, 1, W_WRITE_DMA_EXT, 300, 8, 4096);
+    ahci_model_settle(&b->m);
+    cr_expect_eq(bench_pget(b, 0, W_CI), 1);
+    bench_wait(b);
+    bench_check_idle(b);
+}
+
+/* A write in memory, not issued yet. */
+static void prepare_write(unsigned port, unsigned slot, uint64_t lba, uint32_t n) {
+    struct bench_cmd *c = &b->port[port].cmd[slot];
+    struct bench_fis f = {.opcode = W_WRITE_DMA_EXT, .device = W_DEV_LBA, .lba = lba, .count = (uint16_t)n};
+    c->n_bytes = n * 512;
+    bench_write_prdt(b, port, slot, n * 512, 4096);
+    bench_write_fis(b, port, slot, &f);
+    bench_write_header(b, port, slot, 5 | W_HDR_WRITE, c->n_prds);
+}
+
+/* Several at once: one is begun, on each port, and the rest follow as the first ones end; but not on a port that is
+ * being stopped. */
+Test(ahci_slices, writes_that_come_too_many) {
+    start(DVI_SLICE_MIN, 100, 0, 0);
+    b->a.port[1].policy = b->a.port[0].policy;
+    for (unsigned s = 0; s < 3; s++) prepare_write(0, s, 100 * s, 64), prepare_write(1, s, 100 * s, 64);
+    bench_pput(b, 0, W_CI, 7);
+    cr_expect_eq(b->a.port[0].late, 6);
+    cr_expect_eq(b->m.port[0].ci, 1);
+    bench_pput(b, 1, W_CI, 1);
+    cr_expect(b->a.port[1].late == 0 && b->m.port[1].ci == 1, "its own exit, its own time");
+    cr_expect_eq(b->a.waiting, 0);
+
+    uint64_t before = b->a.stats.sectors_encrypted;
+    for (unsigned i = 0; i < 100 && b->a.port[0].issued; i++) {
+        ahci_model_settle(&b->m);
+        (void)bench_pget(b, 0, W_CI);
+    }
+    cr_expect_eq(b->a.port[0].issued, 0);
+    cr_expect_eq(b->a.stats.sectors_encrypted - before, 3 * 64 - DVI_SLICE_MIN);
+
+    bench_pput(b, 0, W_CI, 7);
+    before = b->a.stats.sectors_encrypted;
+    bench_pput(b, 0, W_CMD, bench_pget(b, 0, W_CMD) & ~(uint32_t)W_CMD_ST);
+    cr_expect_eq(b->a.stats.sectors_encrypted, before);
 }
 
 /* ---- how long an exit may go on ---- */
