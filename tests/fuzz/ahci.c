@@ -256,7 +256,10 @@ static void set_up(uint32_t options) {
         fake_host_reset(&f);
     memset(f.low, 0, REACHED);
     memset(f.high, 0, REACHED);
+    if (options & 0x80) f.host.slice_sectors = DVI_SLICE_MIN;
+    f.pending = options >> 4 & 3 ? 25 * (options >> 4 & 3) + 25 : 0;
     ahci_model_init(&m, &f, N_PORTS, options);
+    m.racing = options >> 6 & 1;
     m.auto_step = 60;
     m.cr_lingers = options & 1;
     m.prd_ok = prd_ok;
