@@ -17,7 +17,7 @@ COMPONENTS = ["libvmm", "libcrypt", "libdevintercept", "shells", "efi-app", "mul
 ENTRY = {"efi-app", "multiboot-app", "cli"}
 LINES_MAX = {"libvmm": 10000, "libcrypt": 3500, "cli": 2000, "all": 25000}
 MEDIATOR_LINES_MAX = 900
-MEDIATOR_LINES_AGREED = {"ahci": 1070}  # why: libdevintercept/DESIGN.md, "Size"
+MEDIATOR_LINES_AGREED = {"ahci": 1150}  # why: libdevintercept/DESIGN.md, "Size"
 MEDIATORS = ("ahci", "ata", "nvme", "uhci", "ehci", "xhci", "usb", "e1000", "pro100", "virtio")
 STACK_MAX = 4096  # bytes in one function: less than a guard page
 

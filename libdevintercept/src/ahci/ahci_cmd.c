@@ -405,18 +405,16 @@ bool ahci_poll(struct dvi_ahci *a, struct dvi_ahci_port *p, bool go_on) {
     uint32_t more = finish_arrived(a, p, go_on);
 
     /* After an error the port does nothing until the guest has stopped it, and all that is in it is lost then. */
-    if (more && (!go_on || (ahci_rd(a, p->regs + AHCI_PxTFD) & ATA_STATUS_ERR))) {
-        p->halted |= more;
-        more = 0;
+    if ((more | p->late) && (!go_on || (ahci_rd(a, p->regs + AHCI_PxTFD) & ATA_STATUS_ERR))) {
+        p->halted |= more | p->late;
+        p->late = more = 0;
     }
     bool hide = more != 0 && p->issued == more;
     if (hide) ahci_wr(a, p->regs + AHCI_PxIS, AHCI_PxIS_DONE);
     for (uint32_t left = more; left; left &= left - 1) a->stats.parts++;
     if (more) start(a, p, more, true);
-    if (go_on) {
-        start(a, p, p->late, false);
-        retry_all(a);
-    }
+    if (p->late) start(a, p, p->late, false);
+    if (go_on) retry_all(a);
     return hide || p->arrived;
 }
 
