@@ -64,7 +64,8 @@ struct dvi_run {
 struct dvi_slice {
     const struct vmm_lock *lock; /* NULL: left is enough for all there is */
     uint32_t left;               /* sectors */
-    bool last;                   /* and no more after them; the next exit begins with few then */
+    bool last;                   /* and no more after them */
+    bool stopped;                /* somebody waited when last asked: exits begin with few */
 };
 
 /* Bounce memory in pages. */

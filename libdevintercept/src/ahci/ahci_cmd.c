@@ -261,6 +261,11 @@ static void start(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t slots, b
 void ahci_issue(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t slots) {
     slots &= a->slots;
     if (slots & p->issued) (void)ahci_poll(a, p, true);
+    while (slots & p->arrived &
+           ~p->queued) { /* who uses a slot again has seen its command's end, in the received FIS */
+        a->slice.left = DATA_PART_SECTORS;
+        (void)ahci_poll(a, p, true);
+    }
     slots &= ~p->issued;
     FOR_EACH_BIT(slot, slots) fetch(a, p, slot);
     start(a, p, slots, false);
@@ -349,11 +354,11 @@ static bool finish(struct dvi_ahci *a, struct dvi_ahci_port *p, unsigned slot) {
 }
 
 /* Nothing will make the guest look at the port again: what has arrived was acknowledged before we took note, and
- * nothing else is with the device. */
+ * nothing else is with the device. While no interrupt is enabled, any bit of PxIS will be one later. */
 static bool is_forgotten(const struct dvi_ahci *a, const struct dvi_ahci_port *p) {
     if (!p->acknowledged || on_device(p)) return false;
-    uint32_t enabled = ahci_rd(a, p->regs + AHCI_PxIE) & AHCI_PxIS_DONE; /* who has none looks by itself */
-    return enabled && !(ahci_rd(a, p->regs + AHCI_PxIS) & enabled);
+    uint32_t enabled = ahci_rd(a, p->regs + AHCI_PxIE) & AHCI_PxIS_DONE;
+    return !(ahci_rd(a, p->regs + AHCI_PxIS) & (enabled ? enabled : AHCI_PxIS_DONE));
 }
 
 /* Drivers that poll may take the FIS in memory for the end of a command that is not queued, and stop the port then. */
@@ -404,16 +409,19 @@ bool ahci_poll(struct dvi_ahci *a, struct dvi_ahci_port *p, bool go_on) {
     if (!(p->arrived | p->late | a->waiting)) return false;
     uint32_t more = finish_arrived(a, p, go_on);
 
-    /* After an error the port does nothing until the guest has stopped it, and all that is in it is lost then. */
-    if ((more | p->late) && (!go_on || (ahci_rd(a, p->regs + AHCI_PxTFD) & ATA_STATUS_ERR))) {
-        p->halted |= more | p->late;
-        p->late = more = 0;
+    /* After an error the port does nothing until the guest has stopped it, and all that is in it is lost then. But it
+     * may be an old one's ERR, if nothing has ended since. */
+    bool failed = (more | p->late) && (ahci_rd(a, p->regs + AHCI_PxTFD) & ATA_STATUS_ERR);
+    if (!go_on || failed) {
+        p->halted |= more;
+        more = 0;
     }
     bool hide = more != 0 && p->issued == more;
     if (hide) ahci_wr(a, p->regs + AHCI_PxIS, AHCI_PxIS_DONE);
     for (uint32_t left = more; left; left &= left - 1) a->stats.parts++;
     if (more) start(a, p, more, true);
-    if (p->late) start(a, p, p->late, false);
+    if (p->arrived && a->slice.left == 0) a->slice.left = DVI_SLICE_MIN; /* reads alone must not use up all looks */
+    if (p->late && go_on && !failed) start(a, p, p->late, false);
     if (go_on) retry_all(a);
     return hide || p->arrived;
 }

@@ -185,13 +185,14 @@ uint32_t data_pool_cut(uint8_t *table, uint32_t n_sectors) {
 /* --- transforms --- */
 
 void data_slice_begin(const struct dvi_host *h, struct dvi_slice *slice, bool waited) {
-    slice->left = waited || slice->last ? DVI_SLICE_MIN : h->slice_sectors;
+    slice->left = waited || slice->stopped ? DVI_SLICE_MIN : h->slice_sectors;
     slice->last = waited;
 }
 
 bool data_may_go_on(const struct dvi_host *h, struct dvi_slice *slice) {
     if (slice->left > 0) return true;
-    slice->last = slice->last || vmm_lock_is_wanted(slice->lock) || h->interrupt_pending(h->ctx);
+    if (slice->last) return false;
+    slice->stopped = slice->last = vmm_lock_is_wanted(slice->lock) || h->interrupt_pending(h->ctx);
     if (!slice->last) slice->left = h->slice_sectors;
     return !slice->last;
 }

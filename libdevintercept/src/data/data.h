@@ -86,8 +86,8 @@ uint32_t data_pool_cut(uint8_t *table, uint32_t n_sectors);
 
 /* --- transforms, in slices --- */
 
-/* Begin an exit. It gets a slice, or the least there is if it has waited for the lock, or if the one before had to
- * stop: the guest may not have had the time yet to take its interrupt. */
+/* Begin an exit. It gets a slice, or the least there is if it has waited for the lock, or if somebody waited when last
+ * asked: the guest may not have had the time yet to take its interrupt. */
 void data_slice_begin(const struct dvi_host *host, struct dvi_slice *slice, bool waited);
 
 /* True while the exit may encrypt or decrypt: to the end of its slice, and for one more as often as nobody waits by

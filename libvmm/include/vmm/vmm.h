@@ -214,8 +214,9 @@ void vmm_device_write(hpa_t at, unsigned n_bytes, uint64_t value);
 uint32_t vmm_port_read(uint16_t port, unsigned n_bytes);
 void vmm_port_write(uint16_t port, unsigned n_bytes, uint32_t value);
 
-/* True if an interrupt waits for this processor, so that a handler with much to do had better let the guest have it; or
- * if one may come from the PC's 8259s, which are not asked. Any context, after launch. */
+/* True if an interrupt waits in this processor's local APIC, so that a handler with much to do had better let the guest
+ * have it; or if that cannot be told: the APIC is off, or lets the PC's 8259s through, and not all of the first one's
+ * lines are masked. NMIs do not count. Any context, after launch. */
 bool vmm_interrupt_pending(const struct vmm *vmm);
 
 /* ---- time, log, statistics ----------------------------------------------------------------------------------------
