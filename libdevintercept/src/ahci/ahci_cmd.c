@@ -261,8 +261,8 @@ static void start(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t slots, b
 void ahci_issue(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t slots) {
     slots &= a->slots;
     if (slots & p->issued) (void)ahci_poll(a, p, true);
-    while (slots & p->arrived &
-           ~p->queued) { /* who uses a slot again has seen its command's end, in the received FIS */
+    /* Who uses a slot again has seen its command's end, in the received FIS. */
+    while (slots & p->arrived & ~p->queued) {
         a->slice.left = DATA_PART_SECTORS;
         (void)ahci_poll(a, p, true);
     }
@@ -395,14 +395,6 @@ void ahci_remind(const struct dvi_ahci *a, const struct dvi_ahci_port *p) {
     ahci_wr(a, p->regs + AHCI_PxIE, ie);
 }
 
-uint32_t ahci_acknowledge(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t bits) {
-    if (p->st) receive(a, p);
-    ahci_remind(a, p);
-    if (p->arrived) return bits & ~AHCI_PxIS_DONE;
-    p->acknowledged = on_device(p) && (bits & AHCI_PxIS_DONE);
-    return bits;
-}
-
 bool ahci_poll(struct dvi_ahci *a, struct dvi_ahci_port *p, bool go_on) {
     if (!p->st) return false;
     receive(a, p);
@@ -424,6 +416,15 @@ bool ahci_poll(struct dvi_ahci *a, struct dvi_ahci_port *p, bool go_on) {
     if (p->late && go_on && !failed) start(a, p, p->late, false);
     if (go_on) retry_all(a);
     return hide || p->arrived;
+}
+
+uint32_t ahci_acknowledge(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t bits) {
+    if (on_device(p) | p->arrived)
+        (void)ahci_poll(a, p, true); /* what ends unseen must not be acknowledged with the rest */
+    ahci_remind(a, p);
+    if (p->arrived) return bits & ~AHCI_PxIS_DONE;
+    p->acknowledged = on_device(p) && (bits & AHCI_PxIS_DONE);
+    return bits;
 }
 
 void ahci_stop(struct dvi_ahci *a, struct dvi_ahci_port *p) {
