@@ -25,7 +25,6 @@
 #define APIC_TIMER_INITIAL  0x380u
 #define APIC_TIMER_DIVIDE   0x3e0u
 #define TICK_VECTOR         0x38u
-#define MSR_X2APIC          0x800u
 #define MXCSR_RESET         0x1f80u
 #define INTEL_ECX           0x6c65746eu /* "ntel", of "GenuineIntel" */
 
