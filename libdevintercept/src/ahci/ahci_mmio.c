@@ -121,9 +121,9 @@ static void write_serr(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t val
     ahci_wr(a, p->regs + AHCI_PxSERR, value);
 }
 
-/* Any part of it. Who has looked by itself so far may rely on interrupts from now on. */
-static void write_ie(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t reg, unsigned n_bytes, uint64_t value) {
-    a->host->mmio_write(a->host->ctx, hpa(a->abar + p->regs + reg), n_bytes, value);
+/* Who has looked by itself so far may rely on interrupts from now on. */
+static void write_ie(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t value) {
+    ahci_wr(a, p->regs + AHCI_PxIE, value);
     if (p->arrived) (void)ahci_poll(a, p, true);
 }
 
@@ -143,7 +143,7 @@ static void write_port(struct dvi_ahci *a, struct dvi_ahci_port *p, uint32_t reg
         if (p->st) ahci_issue(a, p, value);
         return;
     case AHCI_PxIS: ahci_wr(a, p->regs + reg, ahci_acknowledge(a, p, value)); return;
-    case AHCI_PxIE: write_ie(a, p, reg, 4, value); return;
+    case AHCI_PxIE: write_ie(a, p, value); return;
     case AHCI_PxSNTF:
     case AHCI_PxDEVSLP: ahci_wr(a, p->regs + reg, value); return;
     default: a->stats.bad_registers++; return;
@@ -174,10 +174,9 @@ static void reset_done(struct dvi_ahci *a) {
     }
 }
 
-/* Any part of it. */
-static void write_is(const struct dvi_ahci *a, uint32_t reg, unsigned n_bytes, uint32_t value) {
-    a->host->mmio_write(a->host->ctx, hpa(a->abar + reg), n_bytes, value);
-    FOR_EACH_BIT(n, value << 8 * (reg & 3) & a->pi) ahci_remind(a, &a->port[n]);
+static void write_is(const struct dvi_ahci *a, uint32_t value) {
+    ahci_wr(a, AHCI_IS, value);
+    FOR_EACH_BIT(n, value & a->pi) ahci_remind(a, &a->port[n]);
 }
 
 static void write_reg(struct dvi_ahci *a, uint32_t reg, uint32_t value) {
@@ -189,7 +188,7 @@ static void write_reg(struct dvi_ahci *a, uint32_t reg, uint32_t value) {
     }
     switch (reg) {
     case AHCI_GHC: write_ghc(a, value); break;
-    case AHCI_IS: write_is(a, reg, 4, value); break;
+    case AHCI_IS: write_is(a, value); break;
     case AHCI_BOHC: ahci_wr(a, reg, value); break;
     default: a->stats.bad_registers++; break;
     }
@@ -200,21 +199,14 @@ static void write_narrow(struct dvi_ahci *a, uint32_t reg, unsigned n_bytes, uin
     struct dvi_ahci_port *p = port_at(a, reg);
     uint64_t r = (p ? reg - p->regs : reg) & ~UINT64_C(3);
     bool harmless = p ? r == AHCI_PxIS || r == AHCI_PxIE || r == AHCI_PxSNTF : r == AHCI_IS;
-    uint32_t low = 8 * (reg & 3);
+    uint32_t low = 8 * (reg & 3), mask = (uint32_t)(BIT(8 * n_bytes) - 1) << low;
     if (!harmless || a->resetting) {
         a->stats.bad_registers++;
         return;
     }
-    if (!p) {
-        write_is(a, reg, n_bytes, (uint32_t)value);
-        return;
-    }
-    if (r == AHCI_PxIE) {
-        write_ie(a, p, reg - (uint32_t)p->regs, n_bytes, value);
-        return;
-    }
-    if (r == AHCI_PxIS) value = ahci_acknowledge(a, p, (uint32_t)value << low) >> low;
-    a->host->mmio_write(a->host->ctx, hpa(a->abar + reg), n_bytes, value);
+    /* Zeros do nothing to the others, where ones clear. */
+    uint32_t rest = p && r == AHCI_PxIE ? ahci_rd(a, p->regs + AHCI_PxIE) & ~mask : 0;
+    write_reg(a, reg & ~3u, rest | ((uint32_t)value << low & mask));
 }
 
 /* --- the trap --- */

@@ -80,8 +80,8 @@ struct walk {
     uint32_t offset;
 };
 
-static struct walk walk_from(const uint8_t *table, uint32_t first) {
-    return (struct walk){.prd = table + first * DATA_PRD_BYTES};
+static struct walk walk_from(const uint8_t *table, uint32_t first, uint32_t offset) {
+    return (struct walk){.prd = table + first * DATA_PRD_BYTES, .offset = offset};
 }
 
 /* Where the walk stands, and how many bytes lie there in one piece. */
@@ -116,7 +116,7 @@ static bool walk_copy(const struct dvi_host *h, struct walk *w, uint8_t *buf, si
 
 bool data_copy(const struct dvi_host *h, const uint8_t *table, uint32_t first, void *buf, size_t n_bytes,
                bool to_guest) {
-    struct walk w = walk_from(table, first);
+    struct walk w = walk_from(table, first, 0);
     return walk_copy(h, &w, buf, n_bytes, to_guest);
 }
 
@@ -200,7 +200,7 @@ bool data_may_go_on(const struct dvi_host *h, struct dvi_slice *slice) {
 bool data_transform(const struct dvi_host *h, const struct dvi_pool *pool, const uint8_t *table, struct dvi_run *run,
                     struct dvi_slice *slice) {
     const struct dvi_blk_transform *t = run->transform;
-    struct walk w = {.prd = table + run->prd * DATA_PRD_BYTES, .offset = run->offset};
+    struct walk w = walk_from(table, run->prd, run->offset);
     uint8_t sector[DVI_UNIT_BYTES];
 
     while (run->n_done < run->n_sectors && data_may_go_on(h, slice)) {
